@@ -1,0 +1,2 @@
+//! The `lyrebird` command.
+fn main() {}

@@ -1,0 +1,11 @@
+//! Rows of the group `Branch`.
+
+use super::rows;
+
+rows! {
+    group Branch, fp false;
+    implemented {
+    }
+    unimplemented {
+    }
+}

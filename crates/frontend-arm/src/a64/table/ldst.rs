@@ -1,0 +1,11 @@
+//! Rows of the group `Ldst`.
+
+use super::rows;
+
+rows! {
+    group Ldst, fp false;
+    implemented {
+    }
+    unimplemented {
+    }
+}

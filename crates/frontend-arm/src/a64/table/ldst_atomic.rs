@@ -1,0 +1,11 @@
+//! Rows of the group `LdstAtomic`.
+
+use super::rows;
+
+rows! {
+    group LdstAtomic, fp false;
+    implemented {
+    }
+    unimplemented {
+    }
+}

@@ -1,0 +1,11 @@
+//! Rows of the group `SimdShift`.
+
+use super::rows;
+
+rows! {
+    group SimdShift, fp true;
+    implemented {
+    }
+    unimplemented {
+    }
+}

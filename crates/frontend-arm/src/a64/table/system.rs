@@ -1,0 +1,11 @@
+//! Rows of the group `System`.
+
+use super::rows;
+
+rows! {
+    group System, fp false;
+    implemented {
+    }
+    unimplemented {
+    }
+}

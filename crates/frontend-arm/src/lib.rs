@@ -1,0 +1,9 @@
+//! The ARM front end: A64 decode table, instruction semantics, and the CPU behind them (system registers,
+//! exceptions, translation regimes).
+//!
+//! `a64/table/` has one row per encoding, `a64/sem/` the meaning of each, grouped as in the Arm ARM, chapter C4.
+
+pub mod a64;
+pub mod cpu;
+
+pub use cpu::ArmCpu;

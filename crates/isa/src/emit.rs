@@ -1,0 +1,154 @@
+//! [`Emit`]: the builder that instruction semantics are generic over.
+
+use crate::cpu::Cpu;
+use crate::flags::{Cond, FlagOp};
+use crate::helper::Helper;
+use crate::mem::MemOp;
+use crate::ops::{Bin, Cc, Lane, Rmw, Un, VBin, Width};
+use crate::state::Reg;
+
+/// What a computed branch is, for return prediction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JumpKind {
+    /// Plain jump.
+    Jump,
+    /// Call.
+    Call,
+    /// Return.
+    Ret,
+}
+
+/// A builder of instruction semantics.
+///
+/// For an interpreter, `Val` is a number and calling a method executes; for a compiler, `Val` is an SSA value
+/// and calling a method emits code; for a scan, `Val` is `()`. All operations are total. Values are 64 bits;
+/// operations with a [`Width`] look at the low bits of their operands and zero-extend their result.
+pub trait Emit: Sized {
+    /// The guest CPU whose instructions are described.
+    type Cpu: Cpu;
+    /// A 64-bit value.
+    type Val: Copy;
+    /// A truth value.
+    type Bool: Copy;
+    /// A 128-bit vector.
+    type Vec: Copy;
+    /// What stops an instruction: a guest fault in an interpreter, nothing in a compiler.
+    type Fault;
+
+    /// A constant.
+    fn imm(&mut self, v: u64) -> Self::Val;
+    /// Reads a register. [`crate::state::REG_ZERO`] reads 0.
+    fn reg(&mut self, r: Reg) -> Self::Val;
+    /// Writes a register. Writes to [`crate::state::REG_SINK`] are lost.
+    fn set_reg(&mut self, r: Reg, v: Self::Val);
+
+    /// Two-operand arithmetic.
+    fn bin(&mut self, op: Bin, w: Width, a: Self::Val, b: Self::Val) -> Self::Val;
+    /// One-operand arithmetic.
+    fn un(&mut self, op: Un, w: Width, a: Self::Val) -> Self::Val;
+    /// Zero-extends the low `from` bits.
+    fn zext(&mut self, from: Width, a: Self::Val) -> Self::Val;
+    /// Sign-extends the low `from` bits to 64 bits.
+    fn sext(&mut self, from: Width, a: Self::Val) -> Self::Val;
+    /// Compares.
+    fn cmp(&mut self, cc: Cc, w: Width, a: Self::Val, b: Self::Val) -> Self::Bool;
+    /// `a` where `c` holds, else `b`. Both are evaluated.
+    fn select(&mut self, c: Self::Bool, a: Self::Val, b: Self::Val) -> Self::Val;
+    /// 1 or 0.
+    fn bool_val(&mut self, c: Self::Bool) -> Self::Val;
+
+    /// Records the flags of `a op b` at a width of 32 or 64 bits. For a logical result use
+    /// [`FlagOp::Add`] with a zero second operand (N and Z from the result, C and V clear).
+    fn set_flags(&mut self, op: FlagOp, w: Width, a: Self::Val, b: Self::Val);
+    /// As [`Emit::set_flags`] where `c` holds; else the flags become the constant `nzcv` (bits 31 to 28).
+    fn set_flags_if(&mut self, c: Self::Bool, op: FlagOp, w: Width, a: Self::Val, b: Self::Val, nzcv: u32);
+    /// Sets the flags from a raw word: N, Z, C, V in bits 31 to 28; other bits are ignored.
+    fn set_nzcv(&mut self, v: Self::Val);
+    /// The flags as a raw word, other bits clear.
+    fn nzcv(&mut self) -> Self::Val;
+    /// Whether a condition holds.
+    fn cond(&mut self, c: Cond) -> Self::Bool;
+
+    /// Loads up to 8 bytes, zero-extended.
+    fn load(&mut self, m: MemOp, va: Self::Val) -> Result<Self::Val, Self::Fault>;
+    /// Stores the low bytes of `v`.
+    fn store(&mut self, m: MemOp, va: Self::Val, v: Self::Val) -> Result<(), Self::Fault>;
+    /// Loads a pair of adjacent elements of `m.size` (4 or 8 bytes) each.
+    fn load_pair(&mut self, m: MemOp, va: Self::Val) -> Result<(Self::Val, Self::Val), Self::Fault> {
+        let lo = self.load(m, va)?;
+        let n = self.imm(m.size.bytes());
+        let va2 = self.bin(Bin::Add, Width::W64, va, n);
+        let hi = self.load(m, va2)?;
+        Ok((lo, hi))
+    }
+    /// Stores a pair of adjacent elements of `m.size` (4 or 8 bytes) each.
+    fn store_pair(
+        &mut self,
+        m: MemOp,
+        va: Self::Val,
+        lo: Self::Val,
+        hi: Self::Val,
+    ) -> Result<(), Self::Fault> {
+        self.store(m, va, lo)?;
+        let n = self.imm(m.size.bytes());
+        let va2 = self.bin(Bin::Add, Width::W64, va, n);
+        self.store(m, va2, hi)
+    }
+    /// Loads `m.size` bytes into the low part of a vector, the rest zero.
+    fn vload(&mut self, m: MemOp, va: Self::Val) -> Result<Self::Vec, Self::Fault>;
+    /// Stores the low `m.size` bytes of a vector.
+    fn vstore(&mut self, m: MemOp, va: Self::Val, v: Self::Vec) -> Result<(), Self::Fault>;
+    /// Atomic read-modify-write of up to 8 bytes; the old value, zero-extended.
+    fn rmw(&mut self, op: Rmw, m: MemOp, va: Self::Val, v: Self::Val) -> Result<Self::Val, Self::Fault>;
+    /// Atomic compare-and-swap of up to 8 bytes; the old value, zero-extended.
+    fn cas(
+        &mut self,
+        m: MemOp,
+        va: Self::Val,
+        expected: Self::Val,
+        new: Self::Val,
+    ) -> Result<Self::Val, Self::Fault>;
+    /// Full memory barrier.
+    fn fence(&mut self);
+
+    /// Reads vector register `r`.
+    fn vreg(&mut self, r: u8) -> Self::Vec;
+    /// Writes vector register `r`, all 128 bits.
+    fn set_vreg(&mut self, r: u8, v: Self::Vec);
+    /// A vector from its halves.
+    fn vec(&mut self, lo: Self::Val, hi: Self::Val) -> Self::Vec;
+    /// Bits 63 to 0.
+    fn vec_lo(&mut self, v: Self::Vec) -> Self::Val;
+    /// Bits 127 to 64.
+    fn vec_hi(&mut self, v: Self::Vec) -> Self::Val;
+    /// Lane-wise operation on all 128 bits.
+    fn vbin(&mut self, op: VBin, lane: Lane, a: Self::Vec, b: Self::Vec) -> Self::Vec;
+    /// The low lane-width bits of `v` in every lane.
+    fn vsplat(&mut self, lane: Lane, v: Self::Val) -> Self::Vec;
+
+    /// Calls a helper. What the helper's [`crate::Effects`] exclude stays in host registers.
+    fn call(&mut self, h: Helper<Self::Cpu>, args: [Self::Val; 3]) -> Result<Self::Val, Self::Fault>;
+
+    /// Ends the block: to `taken` where `c` holds, else to the next instruction.
+    fn branch(&mut self, c: Self::Bool, taken: u64);
+    /// Ends the block: to `target`.
+    fn jump(&mut self, target: u64, k: JumpKind);
+    /// Ends the block: to a computed address.
+    fn jump_reg(&mut self, target: Self::Val, k: JumpKind);
+    /// Ends the block: on to the next instruction, after the engine has looked at the CPU again.
+    fn sync_next(&mut self);
+    /// Ends the block: on at [`crate::Core::pc`], which a helper has set.
+    fn sync_pc(&mut self);
+
+    /// `a + b` on 64 bits.
+    #[inline(always)]
+    fn add(&mut self, a: Self::Val, b: Self::Val) -> Self::Val {
+        self.bin(Bin::Add, Width::W64, a, b)
+    }
+    /// `a + n` on 64 bits.
+    #[inline(always)]
+    fn add_imm(&mut self, a: Self::Val, n: u64) -> Self::Val {
+        let n = self.imm(n);
+        self.bin(Bin::Add, Width::W64, a, n)
+    }
+}

@@ -1,0 +1,414 @@
+//! [`Interp`]: the instance of [`Emit`] that executes.
+//!
+//! It must dissolve into the handler that inlines it: slow paths take the CPU and never the `Interp`, so that
+//! the optimiser can keep the handler's final call a jump.
+
+use std::sync::atomic::{Ordering, fence};
+
+use crate::cpu::{Cpu, GuestFault};
+use crate::emit::{Emit, JumpKind};
+use crate::flags::{Cond, FlagOp};
+use crate::helper::{Effects, Helper};
+use crate::mem::{MemOp, Order, Size};
+use crate::ops::{Bin, Cc, Lane, Rmw, Un, VBin, Width};
+use crate::state::{PAGE_MASK, REG_SINK, REG_ZERO, Reg, TlbEntry, V128, tlb_index};
+
+/// How an executed instruction went on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// To the following instruction.
+    Fall,
+    /// The branch was taken, to [`Interp::target`].
+    Taken,
+    /// The conditional branch was not taken.
+    NotTaken,
+    /// To the computed [`Interp::target`].
+    Indirect,
+    /// To the following instruction, through the dispatcher.
+    SyncNext,
+    /// To [`crate::Core::pc`], through the dispatcher.
+    SyncPc,
+}
+
+/// Executes instructions on a CPU.
+#[derive(Debug)]
+pub struct Interp<'a, C: Cpu> {
+    /// The CPU.
+    pub cpu: &'a mut C,
+    /// How the last instruction went on.
+    pub next: Next,
+    /// Target of a taken or computed branch.
+    pub target: u64,
+}
+
+impl<'a, C: Cpu> Interp<'a, C> {
+    /// An interpreter on `cpu`.
+    #[inline(always)]
+    pub fn new(cpu: &'a mut C) -> Self {
+        Interp { cpu, next: Next::Fall, target: 0 }
+    }
+
+    #[inline(always)]
+    fn check(&mut self) -> Result<(), GuestFault> {
+        if self.cpu.core().fault != 0 { Err(GuestFault) } else { Ok(()) }
+    }
+
+    /// The TLB entry that `va` indexes, for the access's privilege.
+    #[inline(always)]
+    fn entry(&self, m: MemOp, va: u64) -> &TlbEntry {
+        let core = self.cpu.core();
+        let table = if m.unpriv { core.tlb_unpriv } else { core.tlb };
+        // SAFETY: a CPU that runs has both tables attached (contract of `Core::tlb`), and `tlb_index` is below
+        // their length.
+        unsafe { &*table.add(tlb_index(va)) }
+    }
+
+    /// Host address for an access of `bytes` bytes, if the inline TLB allows it.
+    #[inline(always)]
+    fn fast<const WRITE: bool>(&self, m: MemOp, va: u64, bytes: u64) -> Option<*mut u8> {
+        if m.aligned && va & (m.size.bytes() - 1) != 0 {
+            return None;
+        }
+        let e = self.entry(m, va);
+        let tag = if WRITE { e.write } else { e.read };
+        // The last byte's page is compared: an access that crosses into the next page never matches.
+        if tag == va.wrapping_add(bytes - 1) & PAGE_MASK {
+            Some(va.wrapping_add(e.addend) as *mut u8)
+        } else {
+            None
+        }
+    }
+}
+
+/// Reads `size` bytes of guest memory, zero-extended.
+///
+/// # Safety
+/// `p` is readable for `size.bytes()` bytes; `size` is at most 8 bytes.
+#[inline(always)]
+unsafe fn read(p: *const u8, size: Size) -> u64 {
+    // SAFETY: by contract. Guest RAM is shared with other vCPUs and device threads; each access is one host
+    // instruction, and the guest's own rules order them.
+    unsafe {
+        match size {
+            Size::B1 => p.read() as u64,
+            Size::B2 => u16::from_le(p.cast::<u16>().read_unaligned()) as u64,
+            Size::B4 => u32::from_le(p.cast::<u32>().read_unaligned()) as u64,
+            Size::B8 | Size::B16 => u64::from_le(p.cast::<u64>().read_unaligned()),
+        }
+    }
+}
+
+/// Writes the low `size` bytes of `v` to guest memory.
+///
+/// # Safety
+/// `p` is writable for `size.bytes()` bytes; `size` is at most 8 bytes.
+#[inline(always)]
+unsafe fn write(p: *mut u8, size: Size, v: u64) {
+    // SAFETY: as for `read`.
+    unsafe {
+        match size {
+            Size::B1 => p.write(v as u8),
+            Size::B2 => p.cast::<u16>().write_unaligned((v as u16).to_le()),
+            Size::B4 => p.cast::<u32>().write_unaligned((v as u32).to_le()),
+            Size::B8 | Size::B16 => p.cast::<u64>().write_unaligned(v.to_le()),
+        }
+    }
+}
+
+#[inline(always)]
+fn before_store(o: Order) {
+    if matches!(o, Order::Release | Order::AcqRel) {
+        fence(Ordering::Release);
+    }
+}
+
+#[inline(always)]
+fn after_store(o: Order) {
+    // A store-release is not reordered with a later load-acquire (RCsc, Arm ARM B2.3.11).
+    if matches!(o, Order::Release | Order::AcqRel) {
+        fence(Ordering::SeqCst);
+    }
+}
+
+#[inline(always)]
+fn after_load(o: Order) {
+    if matches!(o, Order::Acquire | Order::AcqRel) {
+        fence(Ordering::Acquire);
+    }
+}
+
+impl<C: Cpu> Emit for Interp<'_, C> {
+    type Cpu = C;
+    type Val = u64;
+    type Bool = bool;
+    type Vec = u128;
+    type Fault = GuestFault;
+
+    #[inline(always)]
+    fn imm(&mut self, v: u64) -> u64 {
+        v
+    }
+
+    #[inline(always)]
+    fn reg(&mut self, r: Reg) -> u64 {
+        debug_assert!(r != REG_SINK);
+        self.cpu.core().reg(r)
+    }
+
+    #[inline(always)]
+    fn set_reg(&mut self, r: Reg, v: u64) {
+        debug_assert!(r != REG_ZERO);
+        self.cpu.core_mut().set_reg(r, v);
+    }
+
+    #[inline(always)]
+    fn bin(&mut self, op: Bin, w: Width, a: u64, b: u64) -> u64 {
+        op.eval(w, a, b)
+    }
+
+    #[inline(always)]
+    fn un(&mut self, op: Un, w: Width, a: u64) -> u64 {
+        op.eval(w, a)
+    }
+
+    #[inline(always)]
+    fn zext(&mut self, from: Width, a: u64) -> u64 {
+        from.zext(a)
+    }
+
+    #[inline(always)]
+    fn sext(&mut self, from: Width, a: u64) -> u64 {
+        from.sext(a)
+    }
+
+    #[inline(always)]
+    fn cmp(&mut self, cc: Cc, w: Width, a: u64, b: u64) -> bool {
+        cc.eval(w, a, b)
+    }
+
+    #[inline(always)]
+    fn select(&mut self, c: bool, a: u64, b: u64) -> u64 {
+        if c { a } else { b }
+    }
+
+    #[inline(always)]
+    fn bool_val(&mut self, c: bool) -> u64 {
+        c as u64
+    }
+
+    #[inline(always)]
+    fn set_flags(&mut self, op: FlagOp, w: Width, a: u64, b: u64) {
+        let s = 64 - w.bits();
+        let core = self.cpu.core_mut();
+        core.flag_op = op as u64;
+        core.flag_a = a << s;
+        core.flag_b = b << s;
+    }
+
+    #[inline(always)]
+    fn set_flags_if(&mut self, c: bool, op: FlagOp, w: Width, a: u64, b: u64, nzcv: u32) {
+        if c {
+            self.set_flags(op, w, a, b);
+        } else {
+            self.set_nzcv(nzcv as u64);
+        }
+    }
+
+    #[inline(always)]
+    fn set_nzcv(&mut self, v: u64) {
+        self.cpu.core_mut().set_nzcv(v);
+    }
+
+    #[inline(always)]
+    fn nzcv(&mut self) -> u64 {
+        self.cpu.core().nzcv()
+    }
+
+    #[inline(always)]
+    fn cond(&mut self, c: Cond) -> bool {
+        let core = self.cpu.core();
+        c.eval(core.flag_op, core.flag_a, core.flag_b)
+    }
+
+    #[inline(always)]
+    fn load(&mut self, m: MemOp, va: u64) -> Result<u64, GuestFault> {
+        if let Some(p) = self.fast::<false>(m, va, m.size.bytes()) {
+            // SAFETY: the TLB entry vouches for the page, and the access does not leave it.
+            let v = unsafe { read(p, m.size) };
+            after_load(m.order);
+            return Ok(v);
+        }
+        let v = self.cpu.load_slow(va, m);
+        self.check()?;
+        after_load(m.order);
+        Ok(v)
+    }
+
+    #[inline(always)]
+    fn store(&mut self, m: MemOp, va: u64, v: u64) -> Result<(), GuestFault> {
+        before_store(m.order);
+        if let Some(p) = self.fast::<true>(m, va, m.size.bytes()) {
+            // SAFETY: the TLB entry vouches for the page, and the access does not leave it.
+            unsafe { write(p, m.size, v) };
+            after_store(m.order);
+            return Ok(());
+        }
+        self.cpu.store_slow(va, m, v);
+        self.check()?;
+        after_store(m.order);
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn load_pair(&mut self, m: MemOp, va: u64) -> Result<(u64, u64), GuestFault> {
+        let n = m.size.bytes();
+        if let Some(p) = self.fast::<false>(m, va, 2 * n) {
+            // SAFETY: the TLB entry vouches for the page, and both elements lie in it.
+            return Ok(unsafe { (read(p, m.size), read(p.add(n as usize), m.size)) });
+        }
+        let lo = self.cpu.load_slow(va, m);
+        self.check()?;
+        let hi = self.cpu.load_slow(va.wrapping_add(n), m);
+        self.check()?;
+        Ok((lo, hi))
+    }
+
+    #[inline(always)]
+    fn store_pair(&mut self, m: MemOp, va: u64, lo: u64, hi: u64) -> Result<(), GuestFault> {
+        let n = m.size.bytes();
+        if let Some(p) = self.fast::<true>(m, va, 2 * n) {
+            // SAFETY: the TLB entry vouches for the page, and both elements lie in it.
+            unsafe {
+                write(p, m.size, lo);
+                write(p.add(n as usize), m.size, hi);
+            }
+            return Ok(());
+        }
+        self.cpu.store_slow(va, m, lo);
+        self.check()?;
+        self.cpu.store_slow(va.wrapping_add(n), m, hi);
+        self.check()
+    }
+
+    #[inline(always)]
+    fn vload(&mut self, m: MemOp, va: u64) -> Result<u128, GuestFault> {
+        if m.size != Size::B16 {
+            return Ok(self.load(m, va)? as u128);
+        }
+        if let Some(p) = self.fast::<false>(m, va, 16) {
+            // SAFETY: the TLB entry vouches for the page, and the access does not leave it.
+            return Ok(u128::from_le(unsafe { p.cast::<u128>().read_unaligned() }));
+        }
+        let v = self.cpu.load128_slow(va, m);
+        self.check()?;
+        Ok(v.to_u128())
+    }
+
+    #[inline(always)]
+    fn vstore(&mut self, m: MemOp, va: u64, v: u128) -> Result<(), GuestFault> {
+        if m.size != Size::B16 {
+            return self.store(m, va, v as u64);
+        }
+        if let Some(p) = self.fast::<true>(m, va, 16) {
+            // SAFETY: the TLB entry vouches for the page, and the access does not leave it.
+            unsafe { p.cast::<u128>().write_unaligned(v.to_le()) };
+            return Ok(());
+        }
+        self.cpu.store128_slow(va, m, V128::from_u128(v));
+        self.check()
+    }
+
+    #[inline(always)]
+    fn rmw(&mut self, op: Rmw, m: MemOp, va: u64, v: u64) -> Result<u64, GuestFault> {
+        let old = self.cpu.rmw(op, va, m, v);
+        self.check()?;
+        Ok(old)
+    }
+
+    #[inline(always)]
+    fn cas(&mut self, m: MemOp, va: u64, expected: u64, new: u64) -> Result<u64, GuestFault> {
+        let old = self.cpu.cas(va, m, expected, new);
+        self.check()?;
+        Ok(old)
+    }
+
+    #[inline(always)]
+    fn fence(&mut self) {
+        fence(Ordering::SeqCst);
+    }
+
+    #[inline(always)]
+    fn vreg(&mut self, r: u8) -> u128 {
+        self.cpu.core().vregs[(r & 31) as usize].to_u128()
+    }
+
+    #[inline(always)]
+    fn set_vreg(&mut self, r: u8, v: u128) {
+        self.cpu.core_mut().vregs[(r & 31) as usize] = V128::from_u128(v);
+    }
+
+    #[inline(always)]
+    fn vec(&mut self, lo: u64, hi: u64) -> u128 {
+        lo as u128 | (hi as u128) << 64
+    }
+
+    #[inline(always)]
+    fn vec_lo(&mut self, v: u128) -> u64 {
+        v as u64
+    }
+
+    #[inline(always)]
+    fn vec_hi(&mut self, v: u128) -> u64 {
+        (v >> 64) as u64
+    }
+
+    #[inline(always)]
+    fn vbin(&mut self, op: VBin, lane: Lane, a: u128, b: u128) -> u128 {
+        op.eval(lane, a, b)
+    }
+
+    #[inline(always)]
+    fn vsplat(&mut self, lane: Lane, v: u64) -> u128 {
+        let w = lane.width();
+        let ones = u64::MAX / w.mask();
+        let half = w.zext(v).wrapping_mul(ones) as u128;
+        half | half << 64
+    }
+
+    #[inline(always)]
+    fn call(&mut self, h: Helper<C>, args: [u64; 3]) -> Result<u64, GuestFault> {
+        let r = (h.f)(self.cpu, args[0], args[1], args[2]);
+        if h.effects == Effects::Cpu {
+            self.check()?;
+        }
+        Ok(r)
+    }
+
+    #[inline(always)]
+    fn branch(&mut self, c: bool, taken: u64) {
+        self.next = if c { Next::Taken } else { Next::NotTaken };
+        self.target = taken;
+    }
+
+    #[inline(always)]
+    fn jump(&mut self, target: u64, _k: JumpKind) {
+        self.next = Next::Taken;
+        self.target = target;
+    }
+
+    #[inline(always)]
+    fn jump_reg(&mut self, target: u64, _k: JumpKind) {
+        self.next = Next::Indirect;
+        self.target = target;
+    }
+
+    #[inline(always)]
+    fn sync_next(&mut self) {
+        self.next = Next::SyncNext;
+    }
+
+    #[inline(always)]
+    fn sync_pc(&mut self) {
+        self.next = Next::SyncPc;
+    }
+}

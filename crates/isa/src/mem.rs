@@ -1,0 +1,142 @@
+//! What a guest memory access is: size, alignment rule, ordering, privilege.
+
+use crate::ops::Width;
+
+/// Access size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Size {
+    /// 1 byte.
+    B1 = 0,
+    /// 2 bytes.
+    B2,
+    /// 4 bytes.
+    B4,
+    /// 8 bytes.
+    B8,
+    /// 16 bytes (vector accesses and 128-bit atomics).
+    B16,
+}
+
+impl Size {
+    /// The size whose length is `1 << n` bytes; `n` above 4 counts as 4.
+    #[inline(always)]
+    pub const fn from_log2(n: u32) -> Size {
+        match n {
+            0 => Size::B1,
+            1 => Size::B2,
+            2 => Size::B4,
+            3 => Size::B8,
+            _ => Size::B16,
+        }
+    }
+
+    /// Length in bytes.
+    #[inline(always)]
+    pub const fn bytes(self) -> u64 {
+        1 << self as u32
+    }
+
+    /// The scalar width of the same size; 16 bytes have none and count as 64 bits.
+    #[inline(always)]
+    pub const fn width(self) -> Width {
+        match self {
+            Size::B1 => Width::W8,
+            Size::B2 => Width::W16,
+            Size::B4 => Width::W32,
+            Size::B8 | Size::B16 => Width::W64,
+        }
+    }
+}
+
+/// Ordering of an access against the others of the same vCPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Order {
+    /// No ordering.
+    Relaxed = 0,
+    /// Load-acquire (for a read-modify-write: its load).
+    Acquire = 1,
+    /// Store-release (for a read-modify-write: its store).
+    Release = 2,
+    /// Both, and sequentially consistent among themselves.
+    AcqRel = 3,
+}
+
+/// One guest memory access.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemOp {
+    /// How many bytes.
+    pub size: Size,
+    /// An address that is not a multiple of the size raises an alignment fault whatever the memory type.
+    pub aligned: bool,
+    /// Checked with the privilege of the least privileged level (A64 `LDTR`/`STTR`).
+    pub unpriv: bool,
+    /// Ordering.
+    pub order: Order,
+}
+
+impl MemOp {
+    /// A plain access of `size`.
+    #[inline(always)]
+    pub const fn new(size: Size) -> MemOp {
+        MemOp { size, aligned: false, unpriv: false, order: Order::Relaxed }
+    }
+
+    /// The same with the privilege of the least privileged level.
+    #[inline(always)]
+    pub const fn unpriv(self) -> MemOp {
+        MemOp { unpriv: true, ..self }
+    }
+
+    /// The same with natural alignment required.
+    #[inline(always)]
+    pub const fn aligned(self) -> MemOp {
+        MemOp { aligned: true, ..self }
+    }
+
+    /// The same with an ordering.
+    #[inline(always)]
+    pub const fn order(self, order: Order) -> MemOp {
+        MemOp { order, ..self }
+    }
+
+    /// Packed into a word for helper calls from compiled code; see [`MemOp::unpack`].
+    #[inline(always)]
+    pub const fn pack(self) -> u64 {
+        self.size as u64 | (self.aligned as u64) << 8 | (self.unpriv as u64) << 9 | (self.order as u64) << 16
+    }
+
+    /// The inverse of [`MemOp::pack`].
+    #[inline(always)]
+    pub const fn unpack(v: u64) -> MemOp {
+        MemOp {
+            size: Size::from_log2((v & 7) as u32),
+            aligned: v & 0x100 != 0,
+            unpriv: v & 0x200 != 0,
+            order: match (v >> 16) & 3 {
+                0 => Order::Relaxed,
+                1 => Order::Acquire,
+                2 => Order::Release,
+                _ => Order::AcqRel,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pack_round_trips() {
+        for n in 0..5 {
+            for order in [Order::Relaxed, Order::Acquire, Order::Release, Order::AcqRel] {
+                for (aligned, unpriv) in [(false, false), (true, false), (false, true), (true, true)] {
+                    let m = MemOp { size: Size::from_log2(n), aligned, unpriv, order };
+                    assert_eq!(MemOp::unpack(m.pack()), m);
+                }
+            }
+        }
+    }
+}
