@@ -92,7 +92,15 @@ pub const JUMP_BITS: u32 = 12;
 /// Entries of the jump cache.
 pub const JUMP_ENTRIES: usize = 1 << JUMP_BITS;
 
-/// Where an indirect branch finds its target: matches when both `va` and `ctx` do.
+/// Bits of [`Core::code_ctx`] on which a block found at `va` depends. Two contexts that agree in these bits map
+/// the page of `va` to the same code in the same mode.
+#[inline(always)]
+pub const fn code_ctx_mask(va: u64) -> u64 {
+    let _ = va;
+    u64::MAX
+}
+
+/// Where an indirect branch finds its target: matches when `va` does, and `ctx` in the bits of `mask`.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(32))]
 pub struct JumpEntry {
@@ -102,13 +110,13 @@ pub struct JumpEntry {
     pub ctx: u64,
     /// First decoded operation of the block (the engine's business).
     pub op: *const (),
-    /// Padding to a power of two.
-    pub pad: u64,
+    /// [`code_ctx_mask`] of `va`.
+    pub mask: u64,
 }
 
 impl JumpEntry {
     /// An entry that matches nothing.
-    pub const EMPTY: JumpEntry = JumpEntry { va: 0, ctx: 0, op: std::ptr::null(), pad: 0 };
+    pub const EMPTY: JumpEntry = JumpEntry { va: 0, ctx: 0, op: std::ptr::null(), mask: u64::MAX };
 }
 
 /// Index of the jump-cache entry for a virtual address.

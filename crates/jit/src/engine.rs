@@ -1,0 +1,187 @@
+//! [`Engine`]: the dispatcher of one vCPU.
+
+use lyrebird_isa::Cpu;
+use lyrebird_isa::cpu::Event;
+use lyrebird_isa::state::{JUMP_ENTRIES, JumpEntry, PAGE_MASK, PAGE_SIZE, code_ctx_mask, jump_index};
+
+use crate::config::EngineConfig;
+use crate::stats::EngineStats;
+use crate::t0::block::Key;
+use crate::t0::{BlockCache, BlockId, Exit, Op, Trailer, execute};
+
+/// Runs the guest code of one vCPU.
+#[derive(Debug)]
+pub struct Engine<C: Cpu> {
+    config: EngineConfig,
+    cache: BlockCache<C>,
+    jump: Box<[JumpEntry]>,
+    stats: EngineStats,
+}
+
+// SAFETY: the raw pointers inside (jump cache, links) point into this engine's own blocks and move with it.
+unsafe impl<C: Cpu> Send for Engine<C> {}
+
+impl<C: Cpu> Engine<C> {
+    /// An engine without code.
+    pub fn new(config: EngineConfig) -> Engine<C> {
+        Engine {
+            config,
+            cache: BlockCache::default(),
+            jump: vec![JumpEntry::EMPTY; JUMP_ENTRIES].into_boxed_slice(),
+            stats: EngineStats::default(),
+        }
+    }
+
+    /// Counters so far.
+    pub fn stats(&self) -> EngineStats {
+        self.stats.clone()
+    }
+
+    /// Runs guest code until [`Cpu::poll`] says stop.
+    pub fn run(&mut self, cpu: &mut C) {
+        cpu.core_mut().jump_cache = self.jump.as_mut_ptr();
+        let mut since_poll = 0u64;
+        loop {
+            self.drop_dirty(cpu);
+            if self.cache.held > self.config.max_decoded {
+                self.flush(cpu);
+            }
+            match cpu.poll(since_poll) {
+                Event::Run => {}
+                Event::Idle => {
+                    since_poll = 0;
+                    cpu.wait();
+                    continue;
+                }
+                Event::Stop => return,
+            }
+            since_poll = self.slice(cpu);
+            self.stats.retired += since_poll;
+        }
+    }
+
+    /// Runs until the budget is used up or the CPU must be looked at; returns the instructions retired.
+    fn slice(&mut self, cpu: &mut C) -> u64 {
+        let budget = self.config.slice;
+        cpu.core_mut().budget = budget;
+        let mut linking: Option<(BlockId, usize)> = None;
+        loop {
+            let Some(id) = self.lookup(cpu) else {
+                linking = None;
+                self.stats.faults += 1;
+                let pc = cpu.core().pc;
+                cpu.take_fault(pc);
+                continue;
+            };
+            if let Some((from, slot)) = linking.take() {
+                self.cache.link(from, slot, id, cpu.core().code_ctx);
+            }
+            if cpu.core().budget <= 0 {
+                break;
+            }
+            let Some(block) = self.cache.get(id) else { continue };
+            let entry = block.entry();
+            self.stats.exits += 1;
+            // SAFETY: `lookup` found the block for the CPU's present mode and mapping; blocks are dropped only
+            // outside `execute`, and dropping one removes what leads to it.
+            let op = unsafe { execute(cpu, entry) };
+            match Exit::from_core(cpu.core().exit) {
+                Exit::Fault => {
+                    let Some(b) = self.cache.owner(op).and_then(|id| self.cache.get(id)) else { break };
+                    let (index, pc) = b.locate(op);
+                    let core = cpu.core_mut();
+                    core.budget -= index as i64;
+                    self.stats.faults += 1;
+                    cpu.take_fault(pc);
+                }
+                Exit::RegionFault => {
+                    self.stats.faults += 1;
+                    let pc = cpu.core().pc;
+                    cpu.take_fault(pc);
+                }
+                why @ (Exit::Link0 | Exit::Link1) => {
+                    // SAFETY: these exits return a terminator of a live block.
+                    let t = unsafe { &*op.add(1).cast::<Trailer<C>>() };
+                    let from = BlockId(t.block);
+                    linking = Some((from, (why == Exit::Link1) as usize));
+                    if t.heat.get() == 0 {
+                        self.hot(cpu, from);
+                    }
+                }
+                Exit::HotIndirect => {
+                    // SAFETY: as above.
+                    let t = unsafe { &*op.add(1).cast::<Trailer<C>>() };
+                    self.hot(cpu, BlockId(t.block));
+                }
+                Exit::Indirect | Exit::None => {}
+                Exit::SyncNext | Exit::SyncPc => break,
+            }
+        }
+        (budget - cpu.core().budget).max(0) as u64
+    }
+
+    /// The block at the program counter, decoded if need be; it enters the jump cache. `None`: the fetch faulted.
+    fn lookup(&mut self, cpu: &mut C) -> Option<BlockId> {
+        let pc = cpu.core().pc;
+        let page = cpu.fetch(pc)?;
+        let offset = pc & (PAGE_SIZE - 1);
+        let key = Key { pa: page.pa | offset, pc, mode: cpu.mode() };
+        let id = match self.cache.find(&key) {
+            Some(id) => id,
+            None => self.decode(cpu, key, page.host)?,
+        };
+        let op: *const Op<C> = self.cache.get(id)?.entry();
+        self.jump[jump_index(pc)] =
+            JumpEntry { va: pc, ctx: cpu.core().code_ctx, op: op.cast(), mask: code_ctx_mask(pc) };
+        Some(id)
+    }
+
+    fn decode(&mut self, cpu: &mut C, key: Key, host: *const u8) -> Option<BlockId> {
+        // Watch first: a store by another agent after the bytes are read is then noticed.
+        cpu.watch_code(key.pa & PAGE_MASK);
+        let mut page = [0u8; PAGE_SIZE as usize];
+        let from = (key.pa & (PAGE_SIZE - 1)) as usize;
+        // SAFETY: `Cpu::fetch` vouches for a readable page. A copy is taken because the guest may write to it at
+        // any time.
+        unsafe {
+            std::ptr::copy_nonoverlapping(host.add(from), page.as_mut_ptr().add(from), page.len() - from)
+        };
+        let id = self.cache.insert(key, &page[from..], self.config.hot_threshold)?;
+        self.stats.blocks += 1;
+        self.stats.decoded += self.cache.get(id).map_or(0, |b| b.len() as u64);
+        Some(id)
+    }
+
+    /// A block's execution count reached the threshold.
+    fn hot(&mut self, _cpu: &mut C, _id: BlockId) {}
+
+    /// Drops the blocks that guest stores have hit.
+    fn drop_dirty(&mut self, cpu: &mut C) {
+        while let Some((pa, len)) = cpu.take_dirty_code() {
+            let hit: Vec<BlockId> = self
+                .cache
+                .on_page(pa)
+                .iter()
+                .copied()
+                .filter(|id| self.cache.get(*id).is_some_and(|b| b.hit_by(pa, len)))
+                .collect();
+            for id in hit {
+                self.stats.blocks_dropped += 1;
+                self.cache.remove(id, &mut self.jump);
+            }
+            if self.cache.on_page(pa).is_empty() {
+                cpu.unwatch_code(pa & PAGE_MASK);
+            }
+        }
+    }
+
+    /// Drops all blocks.
+    fn flush(&mut self, cpu: &mut C) {
+        for pa in self.cache.pages() {
+            cpu.unwatch_code(pa);
+        }
+        self.cache.clear();
+        self.jump.fill(JumpEntry::EMPTY);
+        self.stats.t0_flushes += 1;
+    }
+}

@@ -1,0 +1,183 @@
+//! Decoded blocks.
+
+use std::cell::Cell;
+use std::marker::PhantomData;
+
+use lyrebird_isa::scan::Flow;
+use lyrebird_isa::state::{PAGE_MASK, PAGE_SIZE};
+use lyrebird_isa::{Cpu, Term};
+
+use super::handler::{Fallthrough, MakeOp, enter_region};
+use super::op::{Link, Op, Trailer};
+
+/// Number of a block in its cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BlockId(pub u32);
+
+/// What a block is found by: the same bytes at another address, or in another mode, mean something else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Key {
+    /// Physical address of the first instruction.
+    pub pa: u64,
+    /// Virtual address of it.
+    pub pc: u64,
+    /// [`Cpu::mode`].
+    pub mode: u64,
+}
+
+/// Guest instructions in a block at most.
+pub const MAX_BLOCK: usize = 64;
+
+/// A decoded block: straight-line guest code inside one page.
+#[derive(Debug)]
+pub struct Block<C> {
+    /// What it is found by.
+    pub key: Key,
+    /// The guest bytes it was decoded from.
+    pub bytes: Box<[u8]>,
+    /// Offset of each instruction from the block's start, in bytes.
+    pub offsets: Box<[u16]>,
+    /// Where control goes at the end.
+    pub flow: Flow,
+    /// Blocks and slots linked to this one.
+    pub incoming: Vec<(BlockId, u8)>,
+    /// Blocks this one's slots are linked to.
+    pub linked: [Option<BlockId>; 2],
+    /// A compiled region starts here.
+    pub entered: bool,
+    /// Operations and trailer; see [`Block::ops`].
+    words: Box<[u64]>,
+    ops: usize,
+    _cpu: PhantomData<C>,
+}
+
+const fn words_of<T>() -> usize {
+    size_of::<T>() / 8
+}
+
+impl<C: Cpu> Block<C> {
+    /// Decodes the block at `key` from `code`, which runs to the end of the page. `None` where not even one
+    /// instruction fits.
+    pub fn decode(key: Key, id: BlockId, code: &[u8], heat: u32) -> Option<Block<C>> {
+        let mut made = Vec::with_capacity(16);
+        let mut offsets = Vec::with_capacity(16);
+        let mut at = 0usize;
+        let mut flow = Flow::Next;
+        while made.len() < MAX_BLOCK && at < code.len() {
+            let pc = key.pc.wrapping_add(at as u64);
+            let (m, len) = C::decode(&code[at..], pc, key.mode, MakeOp);
+            if len == 0 || len > code.len() - at {
+                break;
+            }
+            let ends = m.term != Term::None;
+            flow = m.flow;
+            made.push(m);
+            offsets.push(at as u16);
+            at += len;
+            if ends {
+                break;
+            }
+        }
+        let guest = made.len();
+        let last = made.last()?;
+        let end = key.pc.wrapping_add(at as u64);
+        if last.term == Term::None {
+            made.push(lyrebird_isa::Visitor::<C>::visit(MakeOp, Fallthrough { target: end }));
+        }
+        let taken = match flow {
+            Flow::Branch { taken } => taken,
+            Flow::Jump { target, .. } => target,
+            _ => end,
+        };
+
+        let (op_words, trailer_words) = (words_of::<Op<C>>(), words_of::<Trailer<C>>());
+        let ops = made.len();
+        let mut words = vec![0u64; ops * op_words + trailer_words].into_boxed_slice();
+        let base = words.as_mut_ptr();
+        for (i, m) in made.iter().enumerate() {
+            // SAFETY: the allocation has room for `ops` operations and a trailer, and 8-byte alignment suffices
+            // for both.
+            unsafe {
+                base.add(i * op_words).cast::<Op<C>>().write(Op { handler: m.handler, payload: m.payload })
+            };
+        }
+        let trailer = Trailer {
+            link: [Link::none(), Link::none()],
+            target: [taken, end],
+            len: guest as i64,
+            heat: Cell::new(heat),
+            block: id.0,
+            enter: Op { handler: enter_region::<C>, payload: [0; 2] },
+            _cpu: PhantomData,
+        };
+        // SAFETY: as above.
+        unsafe { base.add(ops * op_words).cast::<Trailer<C>>().write(trailer) };
+        Some(Block {
+            key,
+            bytes: code[..at].into(),
+            offsets: offsets.into(),
+            flow,
+            incoming: Vec::new(),
+            linked: [None; 2],
+            entered: false,
+            words,
+            ops,
+            _cpu: PhantomData,
+        })
+    }
+
+    /// The first operation.
+    pub fn ops(&self) -> *const Op<C> {
+        self.words.as_ptr().cast()
+    }
+
+    /// The trailer.
+    pub fn trailer(&self) -> &Trailer<C> {
+        // SAFETY: `decode` wrote it there, and it lives as long as `words`.
+        unsafe { &*self.ops().add(self.ops).cast() }
+    }
+
+    /// Where others enter: the compiled region if there is one, else the first operation.
+    pub fn entry(&self) -> *const Op<C> {
+        if self.entered { &raw const self.trailer().enter } else { self.ops() }
+    }
+
+    /// Sets the first payload word of [`Trailer::enter`].
+    pub fn set_enter(&mut self, word: u64) {
+        let at = self.ops * words_of::<Op<C>>() + std::mem::offset_of!(Trailer<C>, enter) / 8;
+        self.words[at + std::mem::offset_of!(Op<C>, payload) / 8] = word;
+    }
+
+    /// Guest instructions.
+    pub fn len(&self) -> usize {
+        self.offsets.len()
+    }
+
+    /// Whether there is no instruction (never, for a block that `decode` made).
+    pub fn is_empty(&self) -> bool {
+        self.offsets.is_empty()
+    }
+
+    /// Length of the guest code in bytes.
+    pub fn byte_len(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
+    /// Index of the operation at `op`, and its guest address.
+    pub fn locate(&self, op: *const Op<C>) -> (usize, u64) {
+        let i = (op.addr() - self.ops().addr()) / size_of::<Op<C>>();
+        let off = self.offsets.get(i).copied().map_or(self.byte_len(), u64::from);
+        (i, self.key.pc.wrapping_add(off))
+    }
+
+    /// Physical page.
+    pub fn page(&self) -> u64 {
+        self.key.pa & PAGE_MASK
+    }
+
+    /// Whether a store to `[pa, pa + len)` hits the block's bytes.
+    pub fn hit_by(&self, pa: u64, len: u64) -> bool {
+        debug_assert!(self.byte_len() <= PAGE_SIZE);
+        pa < self.key.pa + self.byte_len() && self.key.pa < pa.saturating_add(len)
+    }
+}
