@@ -21,12 +21,25 @@ pub const TPIDR_EL2: Reg = Reg(39);
 pub const TPIDR_EL3: Reg = Reg(40);
 /// PSTATE.{D,A,I,F} in bits 9 to 6, as `MRS Xt, DAIF` shows them.
 pub const DAIF: Reg = Reg(41);
+/// ELR_EL1; ELR_EL2 and ELR_EL3 follow.
+pub const ELR_EL1: Reg = Reg(42);
+/// SPSR_EL1; SPSR_EL2 and SPSR_EL3 follow.
+pub const SPSR_EL1: Reg = Reg(45);
+/// ESR_EL1; ESR_EL2 and ESR_EL3 follow.
+pub const ESR_EL1: Reg = Reg(48);
+/// FAR_EL1; FAR_EL2 and FAR_EL3 follow.
+pub const FAR_EL1: Reg = Reg(51);
 /// Scratch for multi-part instructions.
 pub const TMP0: Reg = Reg(60);
 
 /// The banked stack pointer of exception level `el`.
 pub const fn sp_el(el: u8) -> Reg {
     Reg(SP_EL0.0 + (el & 3))
+}
+
+/// The register of exception level `el` (1 to 3) in a group that starts with EL1's, such as [`ELR_EL1`].
+pub const fn banked(el1: Reg, el: u8) -> Reg {
+    Reg(el1.0 + (el & 3).saturating_sub(1))
 }
 
 /// Source register `n`, 31 meaning XZR.

@@ -1,0 +1,231 @@
+//! Exceptions: what is recorded, where it is routed, how PSTATE changes on entry and return (Arm ARM D1.3).
+
+use lyrebird_isa::flags;
+
+use crate::ArmCpu;
+use crate::a64::regs;
+use crate::a64::table::Feature;
+use crate::cpu::pstate::{Pstate, spsr};
+use crate::sys::sctlr;
+
+/// Exception classes, `ESR_ELx.EC` (Arm ARM D17.2.37).
+pub mod ec {
+    /// Unknown reason: undefined instructions.
+    pub const UNKNOWN: u8 = 0x00;
+    /// Trapped WFI or WFE.
+    pub const WFX: u8 = 0x01;
+    /// Access to FP or Advanced SIMD trapped by CPACR_EL1.FPEN.
+    pub const FP_ACCESS: u8 = 0x07;
+    /// Illegal execution state.
+    pub const ILLEGAL_STATE: u8 = 0x0e;
+    /// SVC from AArch64.
+    pub const SVC64: u8 = 0x15;
+    /// HVC from AArch64.
+    pub const HVC64: u8 = 0x16;
+    /// SMC from AArch64.
+    pub const SMC64: u8 = 0x17;
+    /// Trapped MSR, MRS or system instruction.
+    pub const SYSREG: u8 = 0x18;
+    /// Instruction abort from a lower exception level; the same one is one more.
+    pub const INSN_ABORT: u8 = 0x20;
+    /// PC alignment fault.
+    pub const PC_ALIGNMENT: u8 = 0x22;
+    /// Data abort from a lower exception level; the same one is one more.
+    pub const DATA_ABORT: u8 = 0x24;
+    /// SP alignment fault.
+    pub const SP_ALIGNMENT: u8 = 0x26;
+    /// SError interrupt.
+    pub const SERROR: u8 = 0x2f;
+    /// Breakpoint exception from a lower exception level; the same one is one more.
+    pub const BREAKPOINT: u8 = 0x30;
+    /// Software step exception from a lower exception level; the same one is one more.
+    pub const SOFTWARE_STEP: u8 = 0x32;
+    /// Watchpoint exception from a lower exception level; the same one is one more.
+    pub const WATCHPOINT: u8 = 0x34;
+    /// BRK instruction from AArch64.
+    pub const BRK64: u8 = 0x3c;
+}
+
+/// Instruction Length bit of a syndrome: a 32-bit instruction, or a fault that does not belong to one.
+pub const IL: u64 = 1 << 25;
+
+/// Which vector of the four in each quarter of the table is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Synchronous.
+    Sync,
+    /// IRQ.
+    Irq,
+    /// FIQ.
+    Fiq,
+    /// SError.
+    SError,
+}
+
+/// A synchronous exception as an instruction records it, before it is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// Exception class; of a pair "lower level, same level" the former.
+    pub ec: u8,
+    /// Instruction-specific syndrome, bits 24 to 0.
+    pub iss: u32,
+    /// Faulting virtual address, where the exception writes FAR_ELx.
+    pub far: Option<u64>,
+    /// The preferred return address is the following instruction (SVC, HVC, SMC).
+    pub after: bool,
+}
+
+impl ArmCpu {
+    /// Records a synchronous exception of the instruction being executed. The engine then takes it with the
+    /// instruction's address ([`lyrebird_isa::Cpu::take_fault`]).
+    pub fn raise(&mut self, r: Recorded) {
+        self.recorded = Some(r);
+        self.core.fault = 1;
+    }
+
+    /// Records an exception without fault address whose preferred return address is the instruction itself.
+    pub fn raise_ec(&mut self, ec: u8, iss: u32) {
+        self.raise(Recorded { ec, iss, far: None, after: false });
+    }
+
+    /// Records the exception of an UNDEFINED instruction (EC 0).
+    pub fn raise_undefined(&mut self) {
+        self.raise_ec(ec::UNKNOWN, 0);
+    }
+
+    /// The exception level that takes an exception raised now. EL2 and EL3 are not implemented by any model
+    /// yet; HCR_EL2 and SCR_EL3 would redirect here.
+    pub fn route(&self, _kind: Kind) -> u8 {
+        self.pstate.el.max(1)
+    }
+
+    /// Takes a recorded synchronous exception whose instruction stands at `pc`.
+    pub(crate) fn take_sync(&mut self, r: Recorded, pc: u64) {
+        let target = self.route(Kind::Sync);
+        let paired = matches!(
+            r.ec,
+            ec::INSN_ABORT | ec::DATA_ABORT | ec::BREAKPOINT | ec::SOFTWARE_STEP | ec::WATCHPOINT
+        );
+        let class = r.ec + (paired && self.pstate.el == target) as u8;
+        self.counters.sync[(class & 63) as usize] += 1;
+        let esr = (class as u64) << 26 | IL | (r.iss & 0x1ff_ffff) as u64;
+        let ret = if r.after { pc.wrapping_add(4) } else { pc };
+        self.core.set_reg(regs::banked(regs::ESR_EL1, target), esr);
+        if let Some(far) = r.far {
+            self.core.set_reg(regs::banked(regs::FAR_EL1, target), far);
+        }
+        self.enter(target, Kind::Sync, ret);
+    }
+
+    /// Takes an interrupt before the instruction at the current PC.
+    pub(crate) fn take_interrupt(&mut self, kind: Kind) {
+        let target = self.route(kind);
+        match kind {
+            Kind::Irq => self.counters.irq += 1,
+            Kind::Fiq => self.counters.fiq += 1,
+            Kind::Sync | Kind::SError => {
+                self.counters.serror += 1;
+                // Uncategorised, implementation-defined syndrome 0 (Arm ARM D17.2.37, ISS for SError).
+                let esr = (ec::SERROR as u64) << 26 | IL;
+                self.core.set_reg(regs::banked(regs::ESR_EL1, target), esr);
+            }
+        }
+        self.enter(target, kind, self.core.pc);
+    }
+
+    /// AArch64.TakeException: saves PSTATE and the return address, and goes to the vector.
+    fn enter(&mut self, target: u8, kind: Kind, ret: u64) {
+        let from = self.pstate;
+        let quarter = if from.el < target {
+            0x400
+        } else if from.sp_sel {
+            0x200
+        } else {
+            0
+        };
+        let vector = match kind {
+            Kind::Sync => 0,
+            Kind::Irq => 0x80,
+            Kind::Fiq => 0x100,
+            Kind::SError => 0x180,
+        };
+        let saved = self.spsr_now();
+        self.core.set_reg(regs::banked(regs::SPSR_EL1, target), saved);
+        self.core.set_reg(regs::banked(regs::ELR_EL1, target), ret);
+
+        let control = self.sys.sctlr[target as usize];
+        let mut to = Pstate { el: target, sp_sel: true, ss: false, il: false, btype: 0, ..from };
+        if self.model.has(Feature::Pan) && target == 1 && control & sctlr::SPAN == 0 {
+            to.pan = true;
+        }
+        if self.model.has(Feature::Ssbs) {
+            to.ssbs = control & sctlr::DSSBS != 0;
+        }
+        to.uao = false;
+        self.core.set_reg(regs::DAIF, spsr::DAIF);
+        self.set_pstate(to);
+        self.core.pc = (self.sys.vbar[target as usize] & !0x7ff).wrapping_add(quarter + vector);
+    }
+
+    /// PSTATE in the layout of SPSR_ELx for AArch64 (Arm ARM C5.2.18).
+    pub fn spsr_now(&self) -> u64 {
+        self.core.nzcv() | self.core.reg(regs::DAIF) & spsr::DAIF | self.pstate.to_spsr()
+    }
+
+    /// ERET: AArch64.ExceptionReturn, illegal returns included (Arm ARM D1.3.4).
+    pub fn exception_return(&mut self) {
+        let el = self.pstate.el;
+        let spsr = self.core.reg(regs::banked(regs::SPSR_EL1, el));
+        let elr = self.core.reg(regs::banked(regs::ELR_EL1, el));
+        let legal = self.legal_return(spsr);
+        let mut to = self.pstate;
+        to.ss = false;
+        to.btype = 0;
+        if legal {
+            to.el = (spsr >> 2 & 3) as u8;
+            to.sp_sel = spsr & 1 != 0;
+            to.il = spsr & spsr::IL != 0;
+            to.btype = 0;
+        } else {
+            // EL, SPSel and execution state stay; the next instruction takes an Illegal Execution state
+            // exception.
+            to.il = true;
+            self.counters.illegal_returns += 1;
+        }
+        if self.model.has(Feature::Pan) {
+            to.pan = spsr & spsr::PAN != 0;
+        }
+        if self.model.has(Feature::Uao) {
+            to.uao = spsr & spsr::UAO != 0;
+        }
+        if self.model.has(Feature::Dit) {
+            to.dit = spsr & spsr::DIT != 0;
+        }
+        if self.model.has(Feature::Ssbs) {
+            to.ssbs = spsr & spsr::SSBS != 0;
+        }
+        if self.step_enabled_after_return(spsr, to.el) {
+            to.ss = spsr & spsr::SS != 0;
+        }
+        self.core.set_nzcv(spsr & (flags::N | flags::Z | flags::C | flags::V));
+        self.core.set_reg(regs::DAIF, spsr & spsr::DAIF);
+        self.set_pstate(to);
+        // The local monitor is cleared by an exception return; an event is signalled to a WFE loop.
+        self.core.excl_addr = lyrebird_isa::state::TAG_NONE;
+        self.event = true;
+        self.core.pc = elr;
+    }
+
+    /// Whether an ERET with this SPSR is legal (Arm ARM D1.3.4.1).
+    fn legal_return(&self, spsr: u64) -> bool {
+        let to = (spsr >> 2 & 3) as u8;
+        let aarch32 = spsr & 0x10 != 0;
+        // No level implements AArch32.
+        !aarch32
+            && spsr & 2 == 0
+            && to <= self.pstate.el
+            && to <= self.model.top_el
+            && (to == 0 || to == 1 || to == self.model.top_el)
+            && (to != 0 || spsr & 1 == 0)
+    }
+}
