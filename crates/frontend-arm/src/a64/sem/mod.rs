@@ -13,6 +13,7 @@ pub mod simd_copy;
 pub mod simd_crypto;
 pub mod simd_fp;
 pub mod simd_int;
+pub mod simd_lane;
 pub mod simd_shift;
 pub mod system;
 pub mod undefined;
