@@ -1,0 +1,34 @@
+//! Rounding to an integral value (`FPRoundInt`).
+
+use crate::env::{Env, Flags, Round};
+use crate::format::Format;
+use crate::int::split;
+use crate::nan::process_nan;
+use crate::num::{Class, unpack};
+use crate::round::{round_as, rounds_up};
+
+/// `a` rounded to an integral value as `mode` says. Raises inexact only where `exact`.
+#[inline]
+pub fn round_int<F: Format>(env: &mut Env, a: F::Bits, mode: Round, exact: bool) -> F::Bits {
+    let x = unpack::<F>(env, a);
+    match x.class {
+        Class::Quiet | Class::Signalling => return process_nan::<F>(env, x, a),
+        Class::Zero => return F::zero(x.sign),
+        Class::Inf => return a,
+        Class::Finite if x.exp >= F::PREC as i32 - 1 => return a,
+        Class::Finite => {}
+    }
+    let Some((int, rest)) = split(x, 0) else { return a };
+    if rest == 0 {
+        return a;
+    }
+    if exact {
+        env.raise(Flags::INEXACT);
+    }
+    let int = int + rounds_up(mode, x.sign, int & 1 != 0, true, rest.cmp(&(1 << 63))) as u64;
+    if int == 0 {
+        return F::zero(x.sign);
+    }
+    let lz = int.leading_zeros();
+    round_as::<F, false>(env, Round::Zero, x.sign, 63 - lz as i32, (int as u128) << (64 + lz))
+}
