@@ -35,3 +35,18 @@ macro_rules! flags {
     };
 }
 pub(crate) use flags;
+
+/// Turns a run-time condition field into a const generic: `conds!(c => |C| expr)` evaluates `expr` with `C` a
+/// constant `u8`. 0b1110 and 0b1111 both mean "always" and share the constant 14.
+macro_rules! conds {
+    ($c:expr => |$C:ident| $e:expr) => {
+        $crate::a64::sem::conds!(@ $c, $C, $e, 0 1 2 3 4 5 6 7 8 9 10 11 12 13)
+    };
+    (@ $c:expr, $C:ident, $e:expr, $($n:literal)*) => {
+        match $c & 15 {
+            $($n => { const $C: u8 = $n; $e })*
+            _ => { const $C: u8 = 14; $e }
+        }
+    };
+}
+pub(crate) use conds;
