@@ -1,0 +1,622 @@
+//! [`PhysMem`]: the physical address space of a machine.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use lyrebird_isa::Size;
+use lyrebird_isa::state::{PAGE_BITS, PAGE_MASK, PAGE_SIZE};
+
+use crate::host::{self, HostMemory};
+
+/// A memory-mapped device. Handlers run with no lock of the bus held; state is the device's to protect.
+///
+/// The bus only passes naturally aligned accesses of 1 to 8 bytes that lie inside the device's window.
+pub trait MmioDevice: Send + Sync {
+    /// Name for diagnostics.
+    fn name(&self) -> &str;
+    /// Reads a register at `offset` bytes into the window. Bits above `size` are ignored.
+    fn read(&self, offset: u64, size: Size) -> u64;
+    /// Writes a register at `offset` bytes into the window. Bits of `value` above `size` are zero.
+    fn write(&self, offset: u64, size: Size, value: u64);
+}
+
+/// A physical access hit nothing, or something that refuses it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no memory or device answers at physical address {pa:#x}")]
+pub struct BusError {
+    /// Physical address of the access.
+    pub pa: u64,
+}
+
+/// Why a physical address space cannot be built.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PhysMemError {
+    /// A region of no bytes.
+    #[error("{what} at {base:#x} has zero size")]
+    Zero {
+        /// Kind or name of the region.
+        what: String,
+        /// Its base address.
+        base: u64,
+    },
+    /// RAM or ROM that does not start or end on a page boundary.
+    #[error("{what} at {base:#x}, {len:#x} bytes, is not aligned to {PAGE_SIZE}-byte pages")]
+    Unaligned {
+        /// Kind or name of the region.
+        what: String,
+        /// Its base address.
+        base: u64,
+        /// Its length in bytes.
+        len: u64,
+    },
+    /// A region that passes the end of the physical address space.
+    #[error("{what} at {base:#x}, {len:#x} bytes, ends above the physical address space")]
+    TooHigh {
+        /// Kind or name of the region.
+        what: String,
+        /// Its base address.
+        base: u64,
+        /// Its length in bytes.
+        len: u64,
+    },
+    /// Two regions share addresses.
+    #[error("{a} at {a_base:#x} and {b} at {b_base:#x} overlap")]
+    Overlap {
+        /// The lower region.
+        a: String,
+        /// Its base address.
+        a_base: u64,
+        /// The other region.
+        b: String,
+        /// Its base address.
+        b_base: u64,
+    },
+    /// The host does not give that much memory.
+    #[error("the host refuses {bytes} bytes of memory for the guest: {source}")]
+    Host {
+        /// How many bytes were asked for.
+        bytes: u64,
+        /// The host's reason.
+        source: std::io::Error,
+    },
+}
+
+/// What a physical page is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Page {
+    /// RAM; host address of its first byte, good for [`PAGE_SIZE`] bytes while the [`PhysMem`] lives.
+    Ram(*mut u8),
+    /// ROM; the same for reading.
+    Rom(*const u8),
+    /// At least one device has registers on the page.
+    Mmio,
+    /// A hole.
+    None,
+}
+
+#[derive(Clone)]
+enum Kind {
+    /// Offset into the host mapping.
+    Ram(usize),
+    /// Offset into the host mapping.
+    Rom(usize),
+    Mmio(Arc<dyn MmioDevice>),
+}
+
+#[derive(Clone)]
+struct Region {
+    base: u64,
+    /// Last address, so that a region may end the address space.
+    last: u64,
+    kind: Kind,
+}
+
+impl Region {
+    fn what(&self) -> String {
+        match &self.kind {
+            Kind::Ram(_) => String::from("RAM"),
+            Kind::Rom(_) => String::from("ROM"),
+            Kind::Mmio(d) => format!("device {}", d.name()),
+        }
+    }
+}
+
+impl fmt::Debug for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#x}..={:#x} {}", self.base, self.last, self.what())
+    }
+}
+
+/// Collects the regions of a [`PhysMem`].
+#[derive(Debug, Default)]
+pub struct PhysMemBuilder {
+    regions: Vec<(u64, u64, Pending)>,
+}
+
+enum Pending {
+    Ram,
+    Rom(Vec<u8>),
+    Mmio(Arc<dyn MmioDevice>),
+}
+
+impl fmt::Debug for Pending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what())
+    }
+}
+
+impl Pending {
+    fn what(&self) -> String {
+        match self {
+            Pending::Ram => String::from("RAM"),
+            Pending::Rom(_) => String::from("ROM"),
+            Pending::Mmio(d) => format!("device {}", d.name()),
+        }
+    }
+}
+
+impl PhysMemBuilder {
+    /// Adds `len` bytes of zeroed RAM at `base`, both multiples of [`PAGE_SIZE`].
+    #[must_use]
+    pub fn ram(mut self, base: u64, len: u64) -> Self {
+        self.regions.push((base, len, Pending::Ram));
+        self
+    }
+
+    /// Adds ROM at `base` (a multiple of [`PAGE_SIZE`]); the contents are padded with zeros to whole pages.
+    #[must_use]
+    pub fn rom(mut self, base: u64, bytes: &[u8]) -> Self {
+        let len = (bytes.len() as u64).next_multiple_of(PAGE_SIZE);
+        self.regions.push((base, len, Pending::Rom(bytes.to_vec())));
+        self
+    }
+
+    /// Adds a device window of `len` bytes at `base`. Several may share a page.
+    #[must_use]
+    pub fn mmio(mut self, base: u64, len: u64, device: Arc<dyn MmioDevice>) -> Self {
+        self.regions.push((base, len, Pending::Mmio(device)));
+        self
+    }
+
+    /// Checks the map and takes the memory from the host.
+    ///
+    /// # Errors
+    /// A [`PhysMemError`] names the region that is empty, unaligned, too high or overlapping, or says that the
+    /// host has not enough memory.
+    pub fn build(mut self) -> Result<Arc<PhysMem>, PhysMemError> {
+        self.regions.sort_by_key(|r| r.0);
+        let mut total: u64 = 0;
+        for &(base, len, ref p) in &self.regions {
+            let what = p.what();
+            if len == 0 {
+                return Err(PhysMemError::Zero { what, base });
+            }
+            if base.checked_add(len - 1).is_none() {
+                return Err(PhysMemError::TooHigh { what, base, len });
+            }
+            if !matches!(p, Pending::Mmio(_)) {
+                if (base | len) & !PAGE_MASK != 0 {
+                    return Err(PhysMemError::Unaligned { what, base, len });
+                }
+                total = total.saturating_add(len);
+            }
+        }
+        for w in self.regions.windows(2) {
+            if let [a, b] = w
+                && b.0 - a.0 < a.1
+            {
+                let (a_name, b_name) = (a.2.what(), b.2.what());
+                return Err(PhysMemError::Overlap { a: a_name, a_base: a.0, b: b_name, b_base: b.0 });
+            }
+        }
+        let refused = |source| PhysMemError::Host { bytes: total, source };
+        let bytes = usize::try_from(total)
+            .ok()
+            .filter(|&n| isize::try_from(n).is_ok())
+            .ok_or_else(|| refused(std::io::ErrorKind::OutOfMemory.into()))?;
+        let memory = HostMemory::new(bytes).map_err(refused)?;
+
+        // RAM first, so that RAM page numbers are dense; ROM behind it.
+        let mut regions = Vec::with_capacity(self.regions.len());
+        let (mut offset, mut ram_bytes, mut main) = (0usize, 0usize, (0u64, 0u64, 0usize));
+        for pass in 0..2 {
+            for (base, len, p) in &self.regions {
+                let kind = match (p, pass) {
+                    (Pending::Ram, 0) => {
+                        if *len > main.1 {
+                            main = (*base, *len, offset);
+                        }
+                        ram_bytes += *len as usize;
+                        Kind::Ram(offset)
+                    }
+                    (Pending::Rom(b), 1) => {
+                        // SAFETY: the region's part of the mapping is at least as long as its bytes, and nobody
+                        // else has a pointer into the mapping yet.
+                        unsafe {
+                            memory.base().add(offset).copy_from_nonoverlapping(b.as_ptr(), b.len());
+                        }
+                        Kind::Rom(offset)
+                    }
+                    (Pending::Mmio(d), 1) => Kind::Mmio(d.clone()),
+                    _ => continue,
+                };
+                if !matches!(kind, Kind::Mmio(_)) {
+                    offset += *len as usize;
+                }
+                regions.push(Region { base: *base, last: base + (len - 1), kind });
+            }
+        }
+        regions.sort_by_key(|r| r.base);
+
+        let ram_pages = ram_bytes >> PAGE_BITS;
+        let code = (0..ram_pages.div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
+        Ok(Arc::new(PhysMem {
+            main_base: main.0,
+            main_len: main.1,
+            main_offset: main.2,
+            memory,
+            regions,
+            ram_bytes,
+            code,
+            dirty_pending: AtomicBool::new(false),
+            dirty: Mutex::new(Vec::new()),
+        }))
+    }
+}
+
+/// The physical address space, shared by vCPUs and devices. All accesses are little-endian.
+///
+/// ROM refuses writes with a [`BusError`]: a stray store to it then shows as an external abort in the guest.
+#[derive(Debug)]
+pub struct PhysMem {
+    // The largest RAM region, tried first.
+    main_base: u64,
+    main_len: u64,
+    main_offset: usize,
+    memory: HostMemory,
+    /// Sorted by base, disjoint.
+    regions: Vec<Region>,
+    ram_bytes: usize,
+    /// One bit per RAM page: it holds translated code.
+    code: Box<[AtomicU64]>,
+    dirty_pending: AtomicBool,
+    /// Writes to code pages that did not come from a vCPU's store: (physical address, length).
+    dirty: Mutex<Vec<(u64, u64)>>,
+}
+
+impl PhysMem {
+    /// A builder without regions.
+    pub fn builder() -> PhysMemBuilder {
+        PhysMemBuilder::default()
+    }
+
+    /// Bytes of RAM.
+    pub fn ram_bytes(&self) -> u64 {
+        self.ram_bytes as u64
+    }
+
+    /// RAM pages; [`PhysMem::ram_page`] is below it.
+    pub(crate) fn ram_pages(&self) -> usize {
+        self.ram_bytes >> PAGE_BITS
+    }
+
+    #[inline]
+    fn region(&self, pa: u64) -> Option<&Region> {
+        let i = self.regions.partition_point(|r| r.base <= pa).checked_sub(1)?;
+        self.regions.get(i).filter(|r| pa <= r.last)
+    }
+
+    /// Offset into the host mapping of a RAM address.
+    #[inline]
+    fn ram_offset(&self, pa: u64) -> Option<usize> {
+        let off = pa.wrapping_sub(self.main_base);
+        if off < self.main_len {
+            return Some(self.main_offset + off as usize);
+        }
+        match self.region(pa)? {
+            Region { base, kind: Kind::Ram(o), .. } => Some(o + (pa - base) as usize),
+            _ => None,
+        }
+    }
+
+    /// Dense number of the RAM page at `pa`.
+    #[inline]
+    pub(crate) fn ram_page(&self, pa: u64) -> Option<usize> {
+        self.ram_offset(pa).map(|o| o >> PAGE_BITS)
+    }
+
+    /// What the page around `pa` is.
+    #[inline]
+    pub fn page(&self, pa: u64) -> Page {
+        let pa = pa & PAGE_MASK;
+        let off = pa.wrapping_sub(self.main_base);
+        if off < self.main_len {
+            return Page::Ram(self.host(self.main_offset + off as usize));
+        }
+        self.page_slow(pa)
+    }
+
+    #[cold]
+    fn page_slow(&self, pa: u64) -> Page {
+        match self.region(pa) {
+            Some(Region { base, kind: Kind::Ram(o), .. }) => Page::Ram(self.host(o + (pa - base) as usize)),
+            Some(Region { base, kind: Kind::Rom(o), .. }) => Page::Rom(self.host(o + (pa - base) as usize)),
+            Some(Region { kind: Kind::Mmio(_), .. }) => Page::Mmio,
+            None => {
+                // A device may begin inside the page.
+                let next = self.regions.partition_point(|r| r.base <= pa);
+                match self.regions.get(next) {
+                    Some(r) if r.base & PAGE_MASK == pa => Page::Mmio,
+                    _ => Page::None,
+                }
+            }
+        }
+    }
+
+    /// Host address of an offset into the mapping.
+    #[inline(always)]
+    fn host(&self, offset: usize) -> *mut u8 {
+        // Offsets come from regions and are inside the mapping.
+        self.memory.base().wrapping_add(offset)
+    }
+
+    /// Host address of `len` bytes of RAM at `pa`, if all of them are RAM of one region.
+    ///
+    /// Whoever writes through it, other than a vCPU, calls [`PhysMem::mark_written`] afterwards. Guest code and
+    /// devices race on it as on real memory: use raw or atomic accesses, never references.
+    #[inline]
+    pub fn ram_ptr(&self, pa: u64, len: u64) -> Option<*mut u8> {
+        let off = pa.wrapping_sub(self.main_base);
+        if off < self.main_len && len <= self.main_len - off {
+            return Some(self.host(self.main_offset + off as usize));
+        }
+        let r = self.region(pa)?;
+        match r.kind {
+            Kind::Ram(o) if len == 0 || len - 1 <= r.last - pa => Some(self.host(o + (pa - r.base) as usize)),
+            _ => None,
+        }
+    }
+
+    /// As [`PhysMem::ram_ptr`], for reading, ROM as well.
+    #[inline]
+    fn readable(&self, pa: u64, len: u64) -> Option<*const u8> {
+        if let Some(p) = self.ram_ptr(pa, len) {
+            return Some(p);
+        }
+        let r = self.region(pa)?;
+        match r.kind {
+            Kind::Rom(o) if len == 0 || len - 1 <= r.last - pa => Some(self.host(o + (pa - r.base) as usize)),
+            _ => None,
+        }
+    }
+
+    /// Reads at most 8 bytes, zero-extended. Any alignment; devices see naturally aligned pieces.
+    ///
+    /// # Errors
+    /// [`BusError`] at a hole, for an access that passes the end of a device, and for [`Size::B16`].
+    #[inline]
+    pub fn read(&self, pa: u64, size: Size) -> Result<u64, BusError> {
+        if size != Size::B16
+            && let Some(p) = self.readable(pa, size.bytes())
+        {
+            // SAFETY: readable for the size.
+            return Ok(unsafe { host::read(p, size) });
+        }
+        self.read_slow(pa, size)
+    }
+
+    fn read_slow(&self, pa: u64, size: Size) -> Result<u64, BusError> {
+        let err = BusError { pa };
+        let n = size.bytes();
+        if n > 8 || pa.checked_add(n - 1).is_none() {
+            return Err(err);
+        }
+        let Some((dev, offset)) = self.device(pa, n)? else {
+            // Memory, but not all of one region.
+            let mut v = 0;
+            for i in 0..n {
+                let p = self.readable(pa + i, 1).ok_or(err)?;
+                // SAFETY: one readable byte.
+                v |= u64::from(unsafe { p.read() }) << (8 * i);
+            }
+            return Ok(v);
+        };
+        let mut v = 0;
+        for (at, piece) in pieces(offset, n) {
+            let part = piece.width().zext(dev.read(offset + at, piece));
+            v |= part << (8 * at);
+        }
+        Ok(v)
+    }
+
+    /// Writes the low bytes of `value`, at most 8. Any alignment; devices see naturally aligned pieces.
+    ///
+    /// For device models and loaders: a write to a page that holds translated code is noted as by
+    /// [`PhysMem::mark_written`].
+    ///
+    /// # Errors
+    /// [`BusError`] at a hole, for ROM, for an access that passes the end of a device, and for [`Size::B16`].
+    #[inline]
+    pub fn write(&self, pa: u64, size: Size, value: u64) -> Result<(), BusError> {
+        if size != Size::B16
+            && let Some(p) = self.ram_ptr(pa, size.bytes())
+        {
+            // SAFETY: writable for the size.
+            unsafe { host::write(p, size, value) };
+            self.mark_written(pa, size.bytes());
+            return Ok(());
+        }
+        self.write_slow(pa, size, value)
+    }
+
+    fn write_slow(&self, pa: u64, size: Size, value: u64) -> Result<(), BusError> {
+        let err = BusError { pa };
+        let n = size.bytes();
+        if n > 8 || pa.checked_add(n - 1).is_none() {
+            return Err(err);
+        }
+        let Some((dev, offset)) = self.device(pa, n)? else {
+            // Nothing is written unless all of it can be.
+            let mut ptrs = [std::ptr::null_mut::<u8>(); 8];
+            for (i, p) in (0..n).zip(&mut ptrs) {
+                *p = self.ram_ptr(pa + i, 1).ok_or(err)?;
+            }
+            for (i, p) in (0..n).zip(ptrs) {
+                // SAFETY: one writable byte of RAM each.
+                unsafe { p.write((value >> (8 * i)) as u8) };
+            }
+            self.mark_written(pa, n);
+            return Ok(());
+        };
+        for (at, piece) in pieces(offset, n) {
+            dev.write(offset + at, piece, piece.width().zext(value >> (8 * at)));
+        }
+        Ok(())
+    }
+
+    /// The device at `pa` and the offset into it. Fails where `len` bytes pass its end; `None` for what is no
+    /// device.
+    fn device(&self, pa: u64, len: u64) -> Result<Option<(&dyn MmioDevice, u64)>, BusError> {
+        match self.region(pa) {
+            Some(Region { base, last, kind: Kind::Mmio(d) }) => {
+                if len - 1 > last - pa {
+                    return Err(BusError { pa });
+                }
+                Ok(Some((d.as_ref(), pa - base)))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// An 8-byte read for table walkers and the like: RAM and ROM only, single-copy atomic when aligned.
+    ///
+    /// # Errors
+    /// [`BusError`] where there is no memory.
+    #[inline]
+    pub fn read_word(&self, pa: u64) -> Result<u64, BusError> {
+        let p = self.readable(pa, 8).ok_or(BusError { pa })?;
+        if pa & 7 == 0 {
+            // SAFETY: readable; the mapping is page-aligned, so the host address is as aligned as `pa`.
+            let a = unsafe { AtomicU64::from_ptr(p.cast_mut().cast()) };
+            return Ok(u64::from_le(a.load(Ordering::Acquire)));
+        }
+        // SAFETY: readable for 8 bytes.
+        Ok(unsafe { host::read(p, Size::B8) })
+    }
+
+    /// Copies guest RAM or ROM into `buf`.
+    ///
+    /// # Errors
+    /// [`BusError`] with the first address that is no memory; `buf` may then be partly filled.
+    pub fn read_bytes(&self, pa: u64, buf: &mut [u8]) -> Result<(), BusError> {
+        let mut pa = pa;
+        let mut rest = buf;
+        while !rest.is_empty() {
+            let n = rest.len().min((PAGE_SIZE - (pa & !PAGE_MASK)) as usize);
+            let p = self.readable(pa, n as u64).ok_or(BusError { pa })?;
+            let (now, later) = rest.split_at_mut(n);
+            // SAFETY: `n` readable bytes; a host buffer never overlaps guest memory.
+            unsafe { p.copy_to_nonoverlapping(now.as_mut_ptr(), n) };
+            rest = later;
+            pa = pa.wrapping_add(n as u64);
+        }
+        Ok(())
+    }
+
+    /// Copies `buf` into guest RAM, as a loader or a device's DMA does.
+    ///
+    /// # Errors
+    /// [`BusError`] with the first address that is not RAM; what lies below it is then already written.
+    pub fn write_bytes(&self, pa: u64, buf: &[u8]) -> Result<(), BusError> {
+        let mut pa = pa;
+        let mut rest = buf;
+        while !rest.is_empty() {
+            let n = rest.len().min((PAGE_SIZE - (pa & !PAGE_MASK)) as usize);
+            let p = self.ram_ptr(pa, n as u64).ok_or(BusError { pa })?;
+            let (now, later) = rest.split_at(n);
+            // SAFETY: `n` writable bytes; a host buffer never overlaps guest memory.
+            unsafe { p.copy_from_nonoverlapping(now.as_ptr(), n) };
+            self.mark_written(pa, n as u64);
+            rest = later;
+            pa = pa.wrapping_add(n as u64);
+        }
+        Ok(())
+    }
+
+    fn code_bit(&self, pa: u64) -> Option<(&AtomicU64, u64)> {
+        let n = self.ram_page(pa)?;
+        Some((self.code.get(n / 64)?, 1 << (n % 64)))
+    }
+
+    /// Notes that the page around `pa` holds translated code. Pages that are no RAM cannot change and are not
+    /// noted.
+    ///
+    /// vCPUs go through [`crate::Mmu::watch_code`], which also withdraws the write permission cached in the TLB.
+    pub fn watch_code(&self, pa: u64) {
+        if let Some((word, bit)) = self.code_bit(pa) {
+            word.fetch_or(bit, Ordering::SeqCst);
+        }
+    }
+
+    /// Notes that the page around `pa` holds no translated code any more.
+    pub fn unwatch_code(&self, pa: u64) {
+        if let Some((word, bit)) = self.code_bit(pa) {
+            word.fetch_and(!bit, Ordering::SeqCst);
+        }
+    }
+
+    /// Whether the page around `pa` holds translated code.
+    #[inline]
+    pub fn is_code(&self, pa: u64) -> bool {
+        self.code_bit(pa).is_some_and(|(word, bit)| word.load(Ordering::Relaxed) & bit != 0)
+    }
+
+    /// Reports that someone other than a vCPU wrote `len` bytes of RAM at `pa`; what of it lies on pages with
+    /// translated code comes out of [`PhysMem::take_written_code`].
+    pub fn mark_written(&self, pa: u64, len: u64) {
+        let mut at = pa;
+        let mut left = len;
+        while left > 0 {
+            let n = left.min(PAGE_SIZE - (at & !PAGE_MASK));
+            if self.is_code(at) {
+                self.dirty.lock().unwrap_or_else(PoisonError::into_inner).push((at, n));
+                self.dirty_pending.store(true, Ordering::Release);
+            }
+            at = at.wrapping_add(n);
+            left -= n;
+        }
+    }
+
+    /// The next write reported by [`PhysMem::mark_written`] that hit translated code: physical address and
+    /// length in bytes, within one page.
+    #[inline]
+    pub fn take_written_code(&self) -> Option<(u64, u64)> {
+        if !self.dirty_pending.load(Ordering::Acquire) {
+            return None;
+        }
+        let mut dirty = self.dirty.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = dirty.pop();
+        if dirty.is_empty() {
+            self.dirty_pending.store(false, Ordering::Release);
+        }
+        next
+    }
+}
+
+/// Splits `len` (1 to 8) bytes at `offset` into naturally aligned accesses: (distance from `offset`, size).
+fn pieces(offset: u64, len: u64) -> impl Iterator<Item = (u64, Size)> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let left = len - at;
+        if left == 0 {
+            return None;
+        }
+        let align = (offset + at).trailing_zeros().min(3);
+        let size = Size::from_log2(align.min(left.ilog2()));
+        let r = (at, size);
+        at += size.bytes();
+        Some(r)
+    })
+}

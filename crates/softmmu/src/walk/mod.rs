@@ -1,0 +1,6 @@
+//! Translation-table walkers: pure functions, one file per format.
+//!
+//! A stage-2 walker of VMSAv8-64 belongs beside [`vmsa64`]: stage 1 then reads its tables, and hands its output
+//! address, through it.
+
+pub mod vmsa64;
