@@ -162,6 +162,8 @@ pub struct Core {
     pub excl_addr: u64,
     /// Local exclusive monitor: the values loaded.
     pub excl_val: [u64; 2],
+    /// Engine scratch: arguments and results of out-of-line memory accesses of compiled code.
+    pub scratch: [V128; 4],
     /// Vector registers.
     pub vregs: [V128; 32],
 }
@@ -188,6 +190,7 @@ impl Core {
             exit: 0,
             excl_addr: TAG_NONE,
             excl_val: [0; 2],
+            scratch: [V128::default(); 4],
             vregs: [V128::default(); 32],
         }
     }
