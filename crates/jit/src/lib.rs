@@ -8,6 +8,7 @@ pub mod config;
 pub mod engine;
 pub mod stats;
 pub mod t0;
+pub mod t1;
 
 pub use config::{EngineConfig, Tier};
 pub use engine::Engine;

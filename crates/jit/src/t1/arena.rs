@@ -1,0 +1,205 @@
+//! [`Arena`]: executable memory, mapped twice so that no page is writable and executable at one address.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::ptr::NonNull;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use lyrebird_isa::Core;
+use memmap2::{Mmap, MmapMut, MmapOptions};
+
+use super::host;
+
+/// Size of the arena unless told otherwise, in bytes. Address space only: pages are committed when written.
+pub const DEFAULT_LIMIT: usize = 256 << 20;
+
+/// Functions start at multiples of this many bytes.
+const ALIGN: usize = 32;
+
+/// Why the arena could not be made or had no room.
+#[derive(Debug, thiserror::Error)]
+pub enum ArenaError {
+    /// The host refused the memory.
+    #[error("cannot map {len} bytes for compiled code: {source}")]
+    Map {
+        /// Bytes asked for.
+        len: usize,
+        /// The host's reason.
+        source: io::Error,
+    },
+    /// This host has instruction caches that [`Arena`] does not maintain.
+    #[error("compiled code is not supported on this host architecture")]
+    Unsupported,
+    /// No free piece is large enough: drop some [`Code`] and try again.
+    #[error("the code arena is full: {used} of {limit} bytes in use, {wanted} wanted")]
+    Full {
+        /// Bytes in use.
+        used: usize,
+        /// Bytes there are.
+        limit: usize,
+        /// Bytes asked for.
+        wanted: usize,
+    },
+}
+
+/// Executable memory from which single functions are allocated and freed.
+///
+/// When it is full, [`Arena::install`] fails; the owner of the [`Code`] handles decides what to evict (it alone
+/// knows what is cold and what no vCPU executes) by dropping them.
+#[derive(Debug)]
+pub struct Arena {
+    rx: Mmap,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    rw: MmapMut,
+    /// Free pieces: offset to length. Neighbours are merged.
+    free: BTreeMap<usize, usize>,
+    used: usize,
+}
+
+impl Arena {
+    /// An arena of at most `limit` bytes.
+    pub fn new(limit: usize) -> Result<Arc<Arena>, ArenaError> {
+        if !host::ICACHE_COHERENT {
+            return Err(ArenaError::Unsupported);
+        }
+        let len = limit.next_multiple_of(1 << 16).max(1 << 16);
+        let fail = |source| ArenaError::Map { len, source };
+        let file = host::memory_file(len as u64).map_err(fail)?;
+        // SAFETY: the file is ours alone and unlinked; nobody truncates it.
+        let rw = unsafe { MmapOptions::new().len(len).map_mut(&file) }.map_err(fail)?;
+        // SAFETY: as above. Bytes change under this mapping only inside pieces that no live `Code` covers.
+        let rx = unsafe { MmapOptions::new().len(len).map_exec(&file) }.map_err(fail)?;
+        let inner = Inner { rw, free: BTreeMap::from([(0, len)]), used: 0 };
+        Ok(Arc::new(Arena { rx, inner: Mutex::new(inner) }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Bytes in use.
+    pub fn used(&self) -> usize {
+        self.lock().used
+    }
+
+    /// Bytes there are.
+    pub fn limit(&self) -> usize {
+        self.rx.len()
+    }
+
+    /// Copies a position-independent function into the arena.
+    pub fn install(self: &Arc<Self>, code: &[u8]) -> Result<Code, ArenaError> {
+        let size = code.len().next_multiple_of(ALIGN).max(ALIGN);
+        let mut inner = self.lock();
+        // First fit, lowest address: keeps the code that is in use together.
+        let Some((&at, &len)) = inner.free.iter().find(|&(_, &len)| len >= size) else {
+            return Err(ArenaError::Full { used: inner.used, limit: self.limit(), wanted: size });
+        };
+        inner.free.remove(&at);
+        if len > size {
+            inner.free.insert(at + size, len - size);
+        }
+        inner.used += size;
+        inner.rw[at..at + code.len()].copy_from_slice(code);
+        drop(inner);
+        let entry = NonNull::from(&self.rx[at]);
+        host::flush_icache(entry.as_ptr(), code.len());
+        Ok(Code { arena: Arc::clone(self), at, size, len: code.len(), entry })
+    }
+
+    fn release(&self, at: usize, size: usize) {
+        let mut inner = self.lock();
+        inner.used -= size;
+        // A stale jump into freed code shall trap rather than run what is left of it.
+        inner.rw[at..at + size].fill(0xcc);
+        let (mut at, mut size) = (at, size);
+        if let Some((&before, &len)) = inner.free.range(..at).next_back()
+            && before + len == at
+        {
+            inner.free.remove(&before);
+            (at, size) = (before, len + size);
+        }
+        if let Some(len) = inner.free.remove(&(at + size)) {
+            size += len;
+        }
+        inner.free.insert(at, size);
+    }
+}
+
+/// A function in the arena; dropping it frees the memory. Drop it only when no vCPU can be executing it.
+#[derive(Debug)]
+pub struct Code {
+    arena: Arc<Arena>,
+    at: usize,
+    size: usize,
+    len: usize,
+    entry: NonNull<u8>,
+}
+
+// SAFETY: the pointer leads into the arena's mapping, which the `Arc` keeps alive; it is never written through.
+unsafe impl Send for Code {}
+// SAFETY: as above.
+unsafe impl Sync for Code {}
+
+impl Code {
+    /// Address of the first instruction, for as long as this handle lives.
+    pub fn entry(&self) -> *const u8 {
+        self.entry.as_ptr()
+    }
+
+    /// The function as compiled regions are called.
+    pub fn as_region(&self) -> unsafe extern "C" fn(core: *mut Core) -> u64 {
+        // SAFETY: a non-null code pointer; that it has this signature is what the caller of the (unsafe) result
+        // vouches for.
+        unsafe { std::mem::transmute::<*const u8, unsafe extern "C" fn(*mut Core) -> u64>(self.entry()) }
+    }
+
+    /// The machine code.
+    pub fn bytes(&self) -> &[u8] {
+        &self.arena.rx[self.at..self.at + self.len]
+    }
+}
+
+impl Drop for Code {
+    fn drop(&mut self) {
+        self.arena.release(self.at, self.size);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_is_freed_merged_and_found_again() {
+        let arena = Arena::new(1 << 16).expect("a small arena");
+        let limit = arena.limit();
+        let third = limit / 3 / ALIGN * ALIGN;
+        let mut codes: Vec<Code> =
+            (0..3).map(|i| arena.install(&vec![i as u8; third]).expect("fits")).collect();
+        assert_eq!(codes[1].bytes()[third - 1], 1);
+        assert!(matches!(arena.install(&vec![0; third]), Err(ArenaError::Full { .. })));
+        codes.swap_remove(1);
+        codes.remove(0);
+        let both = arena.install(&vec![7; 2 * third]).expect("two neighbours make one free piece");
+        assert_eq!(both.bytes().len(), 2 * third);
+        drop((both, codes));
+        assert_eq!(arena.used(), 0);
+        assert!(arena.install(&vec![0; limit]).is_ok());
+    }
+
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn installed_code_runs() {
+        let arena = Arena::new(1 << 16).expect("a small arena");
+        // mov eax, 42; ret
+        let code = arena.install(&[0xb8, 42, 0, 0, 0, 0xc3]).expect("fits");
+        // SAFETY: the bytes above are a function of this type that touches no memory.
+        let got = unsafe { code.as_region()(std::ptr::null_mut()) };
+        assert_eq!(got, 42);
+    }
+}

@@ -1,0 +1,43 @@
+//! What the code arena and the compile thread need from the host's operating system.
+
+use std::fs::File;
+use std::io;
+
+/// An unlinked file to back the two mappings of the arena: anonymous memory on Linux.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub fn memory_file(len: u64) -> io::Result<File> {
+    use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
+    let fd = memfd_create("lyrebird-code", MemfdFlags::CLOEXEC)?;
+    ftruncate(&fd, len)?;
+    Ok(File::from(fd))
+}
+
+/// Elsewhere a file in the temporary directory, unlinked at once. It needs a file system that is not mounted
+/// `noexec`; hosts that forbid executable file mappings (macOS with hardened runtime) have no T1.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub fn memory_file(len: u64) -> io::Result<File> {
+    let path = std::env::temp_dir().join(format!("lyrebird-code-{}-{len:x}", std::process::id()));
+    let file = File::options().read(true).write(true).create_new(true).open(&path)?;
+    std::fs::remove_file(&path)?;
+    file.set_len(len)?;
+    Ok(file)
+}
+
+/// Makes code just written through the writable mapping visible to instruction fetch at `at`.
+///
+/// x86 keeps instruction and data caches coherent across aliases; a core that has not executed there before needs
+/// nothing more. Other hosts would need cache maintenance here, and have no T1 until it stands here.
+#[inline]
+pub fn flush_icache(at: *const u8, len: usize) {
+    let _ = (at, len);
+}
+
+/// Whether [`flush_icache`] does what this host needs.
+pub const ICACHE_COHERENT: bool = cfg!(any(target_arch = "x86_64", target_arch = "x86"));
+
+/// Makes the calling thread yield to the vCPU threads. Failure is of no consequence.
+pub fn lower_thread_priority() {
+    // On Linux a nice value belongs to the thread, elsewhere to the process: there it is left alone.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let _ = rustix::process::nice(10);
+}

@@ -1,0 +1,18 @@
+//! T1: regions of hot blocks, compiled by Cranelift.
+//!
+//! [`region::form_region`] picks the blocks, [`compiler::Compiler`] turns them into host code through an
+//! instance of [`lyrebird_isa::Emit`], [`arena::Arena`] holds the code and
+//! [`thread::CompileThread`] does all that beside the vCPU.
+
+pub mod arena;
+pub mod compiler;
+mod host;
+pub mod region;
+pub mod slow;
+pub mod thread;
+
+pub use arena::{Arena, ArenaError, Code};
+pub use compiler::{CompileError, CompiledRegion, Compiler, CompilerConfig, Failure};
+pub use region::{BlockSource, BlockView, Limits, RegionBlock, RegionExit, RegionRequest, form_region};
+pub use slow::SlowPaths;
+pub use thread::CompileThread;

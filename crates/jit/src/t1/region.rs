@@ -1,0 +1,217 @@
+//! Regions: what is compiled as one function, and how its blocks are picked.
+
+use std::collections::BinaryHeap;
+
+use lyrebird_isa::state::PAGE_MASK;
+use rustc_hash::FxHashMap;
+
+/// One block of a region.
+#[derive(Clone, Debug)]
+pub struct RegionBlock {
+    /// Guest virtual address of the first instruction.
+    pub pc: u64,
+    /// Instruction bytes, up to and including the block's last instruction.
+    pub bytes: Box<[u8]>,
+}
+
+/// A region to compile.
+#[derive(Clone, Debug)]
+pub struct RegionRequest {
+    /// Chosen by the requester; comes back with the result.
+    pub id: u64,
+    /// Mode bits to decode under ([`lyrebird_isa::Cpu::mode`]).
+    pub mode: u64,
+    /// How urgent: executions so far. Hotter requests are compiled first.
+    pub heat: u64,
+    /// The blocks, head first, all in one virtual page. Blocks that overlap are cut where the next one begins.
+    pub blocks: Vec<RegionBlock>,
+    /// Keep the CLIF and the host disassembly.
+    pub dump: bool,
+    /// Send every guest memory access through [`super::SlowPaths`], so that the caller sees them all.
+    pub verify: bool,
+}
+
+/// Why a compiled region returned. [`lyrebird_isa::Core::pc`] and [`lyrebird_isa::Core::budget`] are exact in all
+/// cases; registers and flags are in [`lyrebird_isa::Core`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
+pub enum RegionExit {
+    /// Go on at `pc`.
+    Next = 0,
+    /// Execute the instruction at `pc` in T0, then go on. The region never enters at that instruction itself.
+    Interp = 1,
+    /// The instruction at `pc` raised the guest fault recorded in the CPU; it does not count as retired.
+    Fault = 2,
+    /// The budget ran out at a back edge; go on at `pc`.
+    Budget = 3,
+}
+
+impl RegionExit {
+    /// From the value a region returned.
+    pub fn from_code(v: u64) -> Option<RegionExit> {
+        [RegionExit::Next, RegionExit::Interp, RegionExit::Fault, RegionExit::Budget].get(v as usize).copied()
+    }
+}
+
+/// What the region former sees of a decoded block.
+#[derive(Clone, Copy, Debug)]
+pub struct BlockView<'a> {
+    /// Instruction bytes, up to and including the last instruction.
+    pub bytes: &'a [u8],
+    /// Number of instructions.
+    pub insns: u32,
+    /// Executions so far.
+    pub heat: u64,
+    /// Addresses of the direct successors.
+    pub succ: [Option<u64>; 2],
+}
+
+/// Where the region former finds blocks: those decoded under the head's mode and mapping.
+pub trait BlockSource {
+    /// The block at a virtual address, if it has been decoded.
+    fn block(&self, pc: u64) -> Option<BlockView<'_>>;
+}
+
+/// Bounds of a region.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Guest instructions at which a region stops growing.
+    pub insns: u32,
+    /// Guest instructions it never exceeds: a block that closes a loop, or a long head, may go past `insns`.
+    pub hard_insns: u32,
+    /// A successor joins while its heat times this is at least the head's.
+    pub cold_ratio: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { insns: 120, hard_insns: 240, cold_ratio: 16 }
+    }
+}
+
+/// Picks the blocks of the region that starts at `head`: hottest successors first, in the head's virtual page,
+/// ordered so that only loops lead backwards. Empty where `head` has no block.
+pub fn form_region(head: u64, source: &impl BlockSource, limits: &Limits) -> Vec<RegionBlock> {
+    let Some(first) = source.block(head) else { return Vec::new() };
+    let least = first.heat.div_ceil(limits.cold_ratio.max(1));
+    let page = head & PAGE_MASK;
+    let mut chosen: FxHashMap<u64, BlockView<'_>> = FxHashMap::default();
+    let mut frontier = BinaryHeap::from([(first.heat, std::cmp::Reverse(head))]);
+    let mut insns = 0;
+    while let Some((heat, std::cmp::Reverse(pc))) = frontier.pop() {
+        if chosen.contains_key(&pc) || heat < least {
+            continue;
+        }
+        let Some(view) = source.block(pc) else { continue };
+        if pc != head {
+            let closes = view.succ.iter().flatten().any(|s| chosen.contains_key(s));
+            let limit = if closes { limits.hard_insns } else { limits.insns };
+            if insns + view.insns > limit {
+                continue;
+            }
+        }
+        insns += view.insns;
+        chosen.insert(pc, view);
+        for s in view.succ.into_iter().flatten() {
+            if s & PAGE_MASK == page
+                && !chosen.contains_key(&s)
+                && let Some(v) = source.block(s)
+            {
+                frontier.push((v.heat, std::cmp::Reverse(s)));
+            }
+        }
+    }
+    order(head, &chosen)
+        .into_iter()
+        .map(|pc| RegionBlock { pc, bytes: Box::from(chosen[&pc].bytes) })
+        .collect()
+}
+
+/// Reverse postorder from `head`, the hotter successor nearer.
+fn order(head: u64, chosen: &FxHashMap<u64, BlockView<'_>>) -> Vec<u64> {
+    let successors = |pc: u64| -> Vec<u64> {
+        let mut s: Vec<u64> = match chosen.get(&pc) {
+            Some(v) => v.succ.into_iter().flatten().filter(|s| chosen.contains_key(s)).collect(),
+            None => Vec::new(),
+        };
+        // Visited first means placed last.
+        s.sort_by_key(|s| chosen[s].heat);
+        s
+    };
+    let mut post = Vec::with_capacity(chosen.len());
+    let mut seen = FxHashMap::default();
+    seen.insert(head, ());
+    let mut stack = vec![(head, successors(head).into_iter())];
+    while let Some((pc, rest)) = stack.last_mut() {
+        let pc = *pc;
+        match rest.next() {
+            Some(s) => {
+                if seen.insert(s, ()).is_none() {
+                    stack.push((s, successors(s).into_iter()));
+                }
+            }
+            None => {
+                post.push(pc);
+                stack.pop();
+            }
+        }
+    }
+    post.reverse();
+    post
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+
+    type Succ = [Option<u64>; 2];
+
+    struct Blocks(HashMap<u64, (Vec<u8>, u64, Succ)>);
+
+    impl BlockSource for Blocks {
+        fn block(&self, pc: u64) -> Option<BlockView<'_>> {
+            let (bytes, heat, succ) = self.0.get(&pc)?;
+            Some(BlockView { bytes, insns: bytes.len() as u32 / 4, heat: *heat, succ: *succ })
+        }
+    }
+
+    fn blocks(list: &[(u64, u32, u64, Succ)]) -> Blocks {
+        Blocks(list.iter().map(|&(pc, n, heat, succ)| (pc, (vec![0; n as usize * 4], heat, succ))).collect())
+    }
+
+    fn pcs(r: &[RegionBlock]) -> Vec<u64> {
+        r.iter().map(|b| b.pc).collect()
+    }
+
+    #[test]
+    fn a_loop_with_a_cold_arm_keeps_its_hot_blocks_in_order() {
+        let b = blocks(&[
+            (0x1000, 4, 1000, [Some(0x1040), Some(0x1010)]),
+            (0x1010, 4, 10, [Some(0x1080), None]),
+            (0x1040, 4, 990, [Some(0x1080), None]),
+            (0x1080, 4, 1000, [Some(0x1000), Some(0x1090)]),
+            (0x1090, 4, 900, [None, None]),
+            (0x2000, 4, 1000, [None, None]),
+        ]);
+        assert_eq!(pcs(&form_region(0x1000, &b, &Limits::default())), [0x1000, 0x1040, 0x1080, 0x1090]);
+    }
+
+    #[test]
+    fn other_pages_and_missing_blocks_stay_out() {
+        let b = blocks(&[(0x1ff0, 4, 9, [Some(0x2000), Some(0x1000)]), (0x2000, 1, 9, [None, None])]);
+        assert_eq!(pcs(&form_region(0x1ff0, &b, &Limits::default())), [0x1ff0]);
+        assert!(form_region(0x5000, &b, &Limits::default()).is_empty());
+    }
+
+    #[test]
+    fn growth_stops_but_a_loop_is_closed() {
+        let limits = Limits { insns: 10, hard_insns: 20, cold_ratio: 16 };
+        let b = blocks(&[
+            (0x1000, 8, 100, [Some(0x1100), Some(0x1200)]),
+            (0x1100, 8, 90, [Some(0x1000), None]),
+            (0x1200, 3, 95, [Some(0x1300), None]),
+        ]);
+        assert_eq!(pcs(&form_region(0x1000, &b, &limits)), [0x1000, 0x1100]);
+    }
+}
