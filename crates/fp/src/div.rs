@@ -44,7 +44,7 @@ fn div_soft<F: Format>(env: &mut Env, a: F::Bits, b: F::Bits) -> F::Bits {
     } else {
         // 63 bits of quotient are too few; 64 more follow.
         let n = rest << 64;
-        q << 64 | n / d | (n % d != 0) as u128
+        (q << 64) | (n / d) | (n % d != 0) as u128
     };
     let lz = q.leading_zeros();
     // A quotient of one has its highest bit at 127.

@@ -24,7 +24,7 @@ impl Rng {
             2 => 1,
             3 => 1 << (frac - 1),
             4 => mask & !0 << (r >> 8 & 31),
-            5 => 1 << (r >> 8) % frac as u64,
+            5 => 1 << ((r >> 8) % frac as u64),
             _ => self.next() & mask,
         };
         let top = (1u64 << exp) - 1;

@@ -1,0 +1,142 @@
+//! Conversions between scalars and general registers.
+
+use lyrebird_fp::{F32, F64, IntType};
+use lyrebird_isa::{Emit, Helper, Reg, Sem, V128, Visitor, Width};
+
+use super::ops::{Arg, Elem};
+use crate::ArmCpu;
+use crate::a64::sem::{flags, undefined};
+use crate::a64::word::Word;
+
+const fn int(sf: bool, signed: bool) -> IntType {
+    IntType { bits: Width::sf(sf).bits(), signed }
+}
+
+/// `n` and the constant are in bits 4 to 0 and 31 to 16.
+extern "C" fn to_int<F: Elem, const SF: bool, const S: bool>(
+    cpu: &mut ArmCpu,
+    p: u64,
+    _: u64,
+    _: u64,
+) -> u64 {
+    let arg = Arg((p >> 16) as u16);
+    let a = F::of(cpu.core.vregs[(p & 31) as usize].0[0]);
+    let mut env = cpu.fp_env();
+    let mode = arg.round(&env);
+    let r = lyrebird_fp::to_fixed::<F>(&mut env, a, arg.frac(), int(SF, S), mode);
+    cpu.fp_raise(env);
+    r
+}
+
+/// `d` and the number of fraction bits are in bits 4 to 0 and 15 to 8 of `p`.
+extern "C" fn from_int<F: Elem, const SF: bool, const S: bool>(
+    cpu: &mut ArmCpu,
+    p: u64,
+    x: u64,
+    _: u64,
+) -> u64 {
+    let mut env = cpu.fp_env();
+    let mode = env.policy.round;
+    let r = lyrebird_fp::from_fixed::<F>(&mut env, x, (p >> 8 & 0xff) as u32, int(SF, S), mode);
+    cpu.core.vregs[(p & 31) as usize] = V128([F::raw(r), 0]);
+    cpu.fp_raise(env);
+    0
+}
+
+const fn to_helper<F: Elem, const SF: bool, const S: bool>() -> &'static Helper<ArmCpu> {
+    const { &Helper::fp(if S { "fcvts" } else { "fcvtu" }, to_int::<F, SF, S>) }
+}
+
+const fn from_helper<F: Elem, const SF: bool, const S: bool>() -> &'static Helper<ArmCpu> {
+    const { &Helper::fp(if S { "scvtf" } else { "ucvtf" }, from_int::<F, SF, S>) }
+}
+
+/// FCVT*S, FCVT*U to a general register.
+#[derive(Clone, Copy, Debug)]
+pub struct ToGeneral {
+    helper: &'static Helper<ArmCpu>,
+    arg: u16,
+    d: Reg,
+    n: u8,
+}
+
+impl Sem<ArmCpu> for ToGeneral {
+    #[inline(always)]
+    fn sem<E: Emit<Cpu = ArmCpu>>(&self, e: &mut E) -> Result<(), E::Fault> {
+        let (p, z) = (e.imm(self.n as u64 | (self.arg as u64) << 16), e.imm(0));
+        let r = e.call(*self.helper, [p, z, z])?;
+        e.set_reg(self.d, r);
+        Ok(())
+    }
+}
+
+/// SCVTF, UCVTF from a general register.
+#[derive(Clone, Copy, Debug)]
+pub struct FromGeneral {
+    helper: &'static Helper<ArmCpu>,
+    n: Reg,
+    d: u8,
+    fbits: u8,
+}
+
+impl Sem<ArmCpu> for FromGeneral {
+    #[inline(always)]
+    fn sem<E: Emit<Cpu = ArmCpu>>(&self, e: &mut E) -> Result<(), E::Fault> {
+        let (p, z) = (e.imm(self.d as u64 | (self.fbits as u64) << 8), e.imm(0));
+        let x = e.reg(self.n);
+        e.call(*self.helper, [p, x, z])?;
+        Ok(())
+    }
+}
+
+/// FCVT* to an integer: bit 16 selects unsigned, bits 20 to 19 the rounding, bit 18 ties away.
+pub fn to_integer<V: Visitor<ArmCpu>>(w: Word, _pc: u64, v: V) -> V::Out {
+    let arg = match (w.bit(18), w.bits(19, 2)) {
+        (true, _) => Arg::AWAY,
+        (_, r) => Arg(r as u16),
+    };
+    to_general(w, arg, v)
+}
+
+/// FCVTZS and FCVTZU to fixed point.
+pub fn to_fixed<V: Visitor<ArmCpu>>(w: Word, pc: u64, v: V) -> V::Out {
+    match fraction_bits(w) {
+        Some(n) => to_general(w, Arg::ZERO.fbits(n), v),
+        None => undefined::unallocated(w, pc, v),
+    }
+}
+
+/// SCVTF and UCVTF of an integer.
+pub fn from_integer<V: Visitor<ArmCpu>>(w: Word, _pc: u64, v: V) -> V::Out {
+    from_general(w, 0, v)
+}
+
+/// SCVTF and UCVTF of a fixed-point number.
+pub fn from_fixed<V: Visitor<ArmCpu>>(w: Word, pc: u64, v: V) -> V::Out {
+    match fraction_bits(w) {
+        Some(n) => from_general(w, n, v),
+        None => undefined::unallocated(w, pc, v),
+    }
+}
+
+/// `64 - scale`; a 32-bit register has at most 32 fraction bits.
+fn fraction_bits(w: Word) -> Option<u32> {
+    let n = 64 - w.bits(10, 6);
+    (w.sf() || n <= 32).then_some(n)
+}
+
+fn to_general<V: Visitor<ArmCpu>>(w: Word, arg: Arg, v: V) -> V::Out {
+    let helper = flags!(w.sf(), !w.bit(16) => |SF, S| match w.bit(22) {
+        true => to_helper::<F64, SF, S>(),
+        false => to_helper::<F32, SF, S>(),
+    });
+    v.visit(ToGeneral { helper, arg: arg.0, d: w.rd(), n: w.n() as u8 })
+}
+
+fn from_general<V: Visitor<ArmCpu>>(w: Word, fbits: u32, v: V) -> V::Out {
+    let helper = flags!(w.sf(), !w.bit(16) => |SF, S| match w.bit(22) {
+        true => from_helper::<F64, SF, S>(),
+        false => from_helper::<F32, SF, S>(),
+    });
+    v.visit(FromGeneral { helper, n: w.rn(), d: w.d() as u8, fbits: fbits as u8 })
+}
