@@ -1,1 +1,34 @@
-//! Placeholder.
+//! Chips as plain state machines. A chip knows its registers and its pins, but neither its address, its board
+//! nor the CPU: a board makes it with [`IrqPin`]s and maps it as an [`MmioDevice`](lyrebird_softmmu::phys::MmioDevice).
+//!
+//! Every chip comes in two layers: a state struct without locks (`…State`: pure, comparable, serialisable) and
+//! an outer type that adds a mutex, its pins and [`Device`].
+//!
+//! Lock order, outermost first: device → interrupt line ([`irq`]) → interrupt controller →
+//! [`CpuLines`](lyrebird_isa::lines::CpuLines). A pin is driven with the device's lock held, so that two threads
+//! cannot leave a line at a stale level; an interrupt controller therefore never calls into a device, and
+//! character back ends are called with no chip lock held.
+
+pub mod chardev;
+pub mod irq;
+pub mod lifecycle;
+pub mod pl031;
+pub mod pl061;
+pub mod regmap;
+pub mod timer;
+pub mod virtio_mmio;
+
+pub use chardev::{CharBackend, MemoryChar};
+pub use irq::{IrqPin, IrqSink};
+pub use lifecycle::{Device, Snapshot, SnapshotError};
+pub use pl031::Pl031;
+pub use pl061::Pl061;
+pub use timer::GenericTimer;
+pub use virtio_mmio::EmptyVirtioMmio;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Locks a chip's state. A panic of another thread while it held the lock must not take this one down as well.
+fn lock<T: ?Sized>(m: &Mutex<T>) -> MutexGuard<'_, T> {
+    m.lock().unwrap_or_else(PoisonError::into_inner)
+}
