@@ -10,8 +10,10 @@
 //! character back ends are called with no chip lock held.
 
 pub mod chardev;
+pub mod gic;
 pub mod irq;
 pub mod lifecycle;
+pub mod pl011;
 pub mod pl031;
 pub mod pl061;
 pub mod regmap;
@@ -19,8 +21,10 @@ pub mod timer;
 pub mod virtio_mmio;
 
 pub use chardev::{CharBackend, MemoryChar};
+pub use gic::{GicV2, GicV3};
 pub use irq::{IrqPin, IrqSink};
 pub use lifecycle::{Device, Snapshot, SnapshotError};
+pub use pl011::Pl011;
 pub use pl031::Pl031;
 pub use pl061::Pl061;
 pub use timer::GenericTimer;
