@@ -45,8 +45,8 @@ impl Granule {
         }
     }
 
-    /// Whether a leaf may be at `level`, and log2 of how many such leaves a Contiguous bit joins (Arm ARM
-    /// D8.3.1, D8.6.1).
+    /// log2 of how many leaves at `level` the Contiguous bit joins; `None` where no leaf may be (Arm ARM D8.3,
+    /// descriptor formats and "The Contiguous bit").
     const fn leaf(self, level: u32) -> Option<u32> {
         match (self, level) {
             (Granule::K4, 1..=3) => Some(4),
@@ -155,7 +155,7 @@ impl WalkFault {
     }
 }
 
-/// Address bits of a PARange, IPS or PS value (Arm ARM D8.1.6).
+/// Address bits of a PARange, IPS or PS value (ID_AA64MMFR0_EL1.PARange, TCR_EL1.IPS).
 pub const fn pa_bits(ps: u8) -> u32 {
     match ps {
         0 => 32,
@@ -167,7 +167,7 @@ pub const fn pa_bits(ps: u8) -> u32 {
     }
 }
 
-/// Memory type of a MAIR_ELx byte: Device if its high half is zero (Arm ARM D24.2.118).
+/// Memory type of a MAIR_ELx byte: Device if its high half is zero.
 pub const fn mem_type(attr: u8) -> MemType {
     if attr >> 4 == 0 { MemType::Device } else { MemType::Normal }
 }
@@ -177,7 +177,7 @@ const OA: u64 = 0x0000_ffff_ffff_f000;
 /// Translates `va`. `read_phys` reads a descriptor at a physical address; `None` is an External abort.
 ///
 /// # Errors
-/// The highest-priority fault (Arm ARM D8.15.3).
+/// The highest-priority fault (Arm ARM D8, "MMU fault prioritization").
 pub fn walk(
     p: &Params,
     va: u64,
@@ -193,7 +193,7 @@ pub fn walk(
         (Some(h), true) => h,
         (None, true) => return Err(fault(Translation, 0)),
     };
-    // A size out of range may be clamped or fault (Arm ARM D8.2.3); a fault shows the mistake.
+    // A size out of range may be clamped or fault (Arm ARM D8.2); a fault shows the mistake.
     if half.epd || half.tsz < 16 || half.tsz > 39 {
         return Err(fault(Translation, 0));
     }
@@ -235,7 +235,7 @@ pub fn walk(
         if out_of_range(table) {
             return Err(fault(AddressSize, level));
         }
-        // The hierarchical bits (Arm ARM D8.4.3).
+        // The hierarchical bits (Arm ARM D8.4).
         no_el0 |= desc & 1 << 61 != 0;
         read_only |= desc & 1 << 62 != 0;
         uxn |= desc & 1 << 60 != 0;
@@ -264,7 +264,7 @@ pub fn walk(
             (el0, el0_write, !(uxn || p.wxn && el0_write))
         } else {
             let data = !(access.pan && el0);
-            // What EL0 can write, EL1 never executes (Arm ARM D8.4.4).
+            // What EL0 can write, EL1 never executes (Arm ARM D8.4).
             (data, data && !read_only, !(pxn || el0_write || p.wxn && !read_only))
         }
     };
