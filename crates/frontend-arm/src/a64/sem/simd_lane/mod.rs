@@ -1,7 +1,11 @@
 //! What the Advanced SIMD groups share: lane access in `Emit` terms, and the calling convention of the
 //! helpers that work on whole registers.
 
+mod int;
+
 use lyrebird_isa::{Bin, Emit, Helper, Lane, Sem, V128, Visitor, Width};
+
+pub use int::Int;
 
 use crate::ArmCpu;
 use crate::a64::word::Word;
@@ -99,7 +103,19 @@ pub fn call<V: Visitor<ArmCpu>>(
     len: u32,
     imm: u32,
 ) -> V::Out {
-    v.visit(Call { helper, ops: w.d() | w.n() << 8 | w.m() << 16 | len << 24, imm })
+    call_m(v, helper, w, w.m(), len, imm)
+}
+
+/// The same with another second source than Rm.
+pub fn call_m<V: Visitor<ArmCpu>>(
+    v: V,
+    helper: &'static Helper<ArmCpu>,
+    w: Word,
+    m: u32,
+    len: u32,
+    imm: u32,
+) -> V::Out {
+    v.visit(Call { helper, ops: w.d() | w.n() << 8 | m << 16 | len << 24, imm })
 }
 
 /// The first argument of a vector helper: register numbers and operand length.
@@ -149,4 +165,39 @@ pub fn get(cpu: &ArmCpu, r: usize) -> u128 {
 #[inline(always)]
 pub fn set(cpu: &mut ArmCpu, r: usize, v: u128) {
     cpu.core.vregs[r & 31] = V128::from_u128(v);
+}
+
+/// Sets FPSR.QC where `saturated`.
+#[inline(always)]
+pub fn set_qc(cpu: &mut ArmCpu, saturated: bool) {
+    cpu.fp.fpsr |= (saturated as u64) << 27;
+}
+
+/// The size field, bits 23 to 22.
+pub const fn size(w: Word) -> u32 {
+    w.bits(22, 2)
+}
+
+/// Operand length in bytes by Q, bit 30.
+pub const fn len(w: Word) -> u32 {
+    if w.bit(30) { 16 } else { 8 }
+}
+
+/// Sets of element sizes, by the value of the size field.
+pub mod sizes {
+    /// Bytes.
+    pub const B: u8 = 1;
+    /// Halfwords and words.
+    pub const HS: u8 = 6;
+    /// Bytes to words.
+    pub const BHS: u8 = 7;
+    /// Doublewords.
+    pub const D: u8 = 8;
+    /// All.
+    pub const BHSD: u8 = 15;
+}
+
+/// Whether a vector instruction for element sizes `sizes` allows this size and Q: `1D` is reserved.
+pub const fn vector_ok(w: Word, sizes: u8) -> bool {
+    sizes >> size(w) & 1 != 0 && (size(w) != 3 || w.bit(30))
 }

@@ -1,1 +1,0 @@
-//! Semantics of the group `SimdInt`.
