@@ -121,9 +121,9 @@ rows! {
         SQDMULL_scalar [Base] "sqdmull" "01011110ss1mmmmm110100nnnnnddddd" => long::scalar::<long::Qdmull, _>;
         PMULL_8 [Base] "pmull" "0q001110001mmmmm111000nnnnnddddd" => long::vector::<long::Pmull, B, _>;
         // Two-register miscellaneous.
-        REV64 [Base] "rev64" "0q001110ss100000000010nnnnnddddd" => misc::rev::<8, _>;
-        REV32 [Base] "rev32" "0q101110ss100000000010nnnnnddddd" => misc::rev::<4, _>;
-        REV16 [Base] "rev16" "0q001110ss100000000110nnnnnddddd" => misc::rev::<2, _>;
+        REV64_vec [Base] "rev64" "0q001110ss100000000010nnnnnddddd" => misc::rev::<8, _>;
+        REV32_vec [Base] "rev32" "0q101110ss100000000010nnnnnddddd" => misc::rev::<4, _>;
+        REV16_vec [Base] "rev16" "0q001110ss100000000110nnnnnddddd" => misc::rev::<2, _>;
         SADDLP [Base] "saddlp" "0q001110ss100000001010nnnnnddddd" => misc::addlp::<false, _>;
         SADALP [Base] "sadalp" "0q001110ss100000011010nnnnnddddd" => misc::addlp::<true, _>;
         UADDLP [Base] "uaddlp" "0q101110ss100000001010nnnnnddddd" => misc::addlp::<false, _>;

@@ -19,7 +19,7 @@ fn expand(w: Word) -> u64 {
         8..=11 => halves(imm8 << (8 * (cmode >> 1 & 1))),
         12 => words(imm8 << 8 | 0xff),
         13 => words(imm8 << 16 | 0xffff),
-        14 if op => (0..8).map(|i| (imm8 >> i & 1) * 0xff << (8 * i)).sum(),
+        14 if op => (0..8).map(|i| ((imm8 >> i & 1) * 0xff) << (8 * i)).sum(),
         14 => imm8 * 0x0101_0101_0101_0101,
         // VFPExpandImm: sign, NOT(b), b repeated, the rest of the fraction.
         _ if op => sign << 63 | (b ^ 1) << 62 | (b * 0xff) << 54 | low6 << 48,

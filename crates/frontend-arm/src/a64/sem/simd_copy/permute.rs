@@ -64,7 +64,7 @@ pub fn ext<V: Visitor<ArmCpu>>(w: Word, pc: u64, v: V) -> V::Out {
 fn shuffle<const SIZE: usize>(cpu: &mut ArmCpu, ops: Ops, pick: impl Fn(usize, usize) -> (bool, usize)) {
     let (n, m) = (get(cpu, ops.n()).to_le_bytes(), get(cpu, ops.m()).to_le_bytes());
     let mut r = [0u8; 16];
-    let lanes = ops.len() as usize / SIZE;
+    let lanes = ops.bytes() as usize / SIZE;
     for i in 0..lanes {
         let (from_m, lane) = pick(i, lanes);
         let from = if from_m { &m } else { &n };

@@ -47,7 +47,7 @@ folds! {
 extern "C" fn across<O: Fold, T: Int>(cpu: &mut ArmCpu, ops: u64, _: u64, _: u64) -> u64 {
     let ops = Ops(ops);
     let a = get(cpu, ops.n()).to_le_bytes();
-    let lanes = ops.len() as usize / T::BYTES;
+    let lanes = ops.bytes() as usize / T::BYTES;
     let mut r = [0; 16];
     if O::LONG {
         let sum = (1..lanes).fold(T::get(&a, 0).wide(), |s, i| O::op(s, T::get(&a, i).wide()));

@@ -89,7 +89,7 @@ fn part(v: u128, upper: bool) -> u128 {
 extern "C" fn long<O: LongOp, T: Int>(cpu: &mut ArmCpu, ops: u64, imm: u64, _: u64) -> u64 {
     let ops = Ops(ops);
     let (upper, element) = (imm & 1 != 0, (imm >> 1) as usize);
-    let narrow = u128::MAX >> (128 - 4 * ops.len());
+    let narrow = u128::MAX >> (128 - 4 * ops.bytes());
     let a = (part(get(cpu, ops.n()), upper) & narrow).to_le_bytes();
     let m = get(cpu, ops.m());
     let mut b = part(m, upper).to_le_bytes();

@@ -23,7 +23,7 @@ extern "C" fn narrow<W: Int, T: Int, const SAT: bool>(cpu: &mut ArmCpu, ops: u64
     let ops = Ops(ops);
     let (n, round, upper) = (imm as u32 & 63, imm & 0x100 != 0, imm & 0x200 != 0);
     // For scalars the length is that of the result.
-    let source = u128::MAX >> (128 - 16 * ops.len().min(8));
+    let source = u128::MAX >> (128 - 16 * ops.bytes().min(8));
     let a = (get(cpu, ops.n()) & source).to_le_bytes();
     let (mut r, mut qc) = ([0; 16], false);
     for i in 0..16 / W::BYTES {

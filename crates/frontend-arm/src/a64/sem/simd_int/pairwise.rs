@@ -3,7 +3,7 @@
 
 use std::marker::PhantomData;
 
-use lyrebird_isa::{Bin, Emit, Lane, Sem, VBin, Visitor, Width};
+use lyrebird_isa::{Bin, Emit, Lane, Sem, Visitor, Width};
 
 use super::inline::{Add, Inline, Smax, Smin, Umax, Umin};
 use crate::ArmCpu;

@@ -140,18 +140,18 @@ impl Ops {
     }
     /// Length of the operands in bytes, 1 to 16.
     #[inline(always)]
-    pub fn len(self) -> u32 {
+    pub fn bytes(self) -> u32 {
         (self.0 >> 24) as u32 & 31
     }
     /// Ones in the bytes that count.
     #[inline(always)]
     pub fn mask(self) -> u128 {
-        u128::MAX >> ((128 - 8 * self.len()) & 127)
+        u128::MAX >> ((128 - 8 * self.bytes()) & 127)
     }
     /// Whether all 16 bytes count (Q).
     #[inline(always)]
     pub fn q(self) -> bool {
-        self.len() == 16
+        self.bytes() == 16
     }
 }
 
