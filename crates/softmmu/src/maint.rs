@@ -93,12 +93,18 @@ impl Mmu {
     /// [`Mmu::take_dirty_code`].
     pub fn watch_code(&mut self, pa: u64) {
         self.phys.watch_code(pa);
-        let Some(left) = self.phys.ram_page(pa).and_then(|n| self.tags.get_mut(n)) else { return };
+        let Some(tag) = self.phys.ram_page(pa).and_then(|n| self.tags.get_mut(n)) else { return };
+        if tag.count == 0 {
+            return;
+        }
         for c in &mut self.contexts {
-            if *left == 0 {
+            tag.count = tag.count.saturating_sub(c.untag_at(usize::from(tag.index), pa));
+        }
+        for c in &mut self.contexts {
+            if tag.count == 0 {
                 break;
             }
-            *left = left.saturating_sub(c.untag_page(pa));
+            tag.count = tag.count.saturating_sub(c.untag_page(pa));
         }
     }
 

@@ -8,7 +8,7 @@ use lyrebird_isa::{Core, MemOp, Rmw, Size, V128};
 
 use crate::host;
 use crate::phys::{Page, PhysMem};
-use crate::tlb::{CONTEXTS, Context, ContextKey, Side, WriteTags};
+use crate::tlb::{CONTEXTS, Context, ContextKey, Side, WriteTag, WriteTags};
 
 /// What an access does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,7 +162,7 @@ fn pack(k: ContextKey) -> u32 {
 impl Mmu {
     /// An MMU on `phys`, attached to `core` with the context (ASID 0, class 0) and mode bits 0.
     pub fn new(phys: Arc<PhysMem>, core: &mut Core) -> Mmu {
-        let tags = vec![0; phys.ram_pages()];
+        let tags = vec![WriteTag::default(); phys.ram_pages()];
         let key = ContextKey { asid: 0, class: 0 };
         let mut keys = [NO_KEY; CONTEXTS];
         keys[0] = pack(key);

@@ -189,9 +189,17 @@ impl Leaves {
     }
 }
 
-/// How many write tags of this vCPU point at each RAM page, so that withdrawing them is cheap when there are
-/// none.
-pub(crate) type WriteTags = Vec<u16>;
+/// The write tags of this vCPU that point at one RAM page, so that withdrawing them rarely needs a search.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct WriteTag {
+    /// How many; at most one per entry of the pool.
+    pub(crate) count: u16,
+    /// Index of the latest.
+    pub(crate) index: u16,
+}
+
+/// By number of the RAM page.
+pub(crate) type WriteTags = Vec<WriteTag>;
 
 /// One translation context.
 #[derive(Debug)]
@@ -209,6 +217,8 @@ pub(crate) struct Context {
     exec: Leaves,
     /// Whether one of them was not global.
     exec_private: bool,
+    /// Whether there may be global entries, or code may have been fetched through one.
+    has_global: bool,
 }
 
 impl Context {
@@ -222,6 +232,7 @@ impl Context {
             leaves: Leaves::EMPTY,
             exec: Leaves::EMPTY,
             exec_private: false,
+            has_global: false,
         }
     }
 
@@ -286,7 +297,7 @@ impl Context {
                 if let Some(n) = tag_write
                     && let Some(c) = tags.get_mut(n)
                 {
-                    *c += 1;
+                    *c = WriteTag { count: c.count + 1, index: i as u16 };
                     side.bits |= TAGGED;
                     e.write = side.va;
                 }
@@ -295,6 +306,7 @@ impl Context {
         self.table.set(i, e);
         self.side[i % TLB_ENTRIES] = side;
         self.used[i / 64 % self.used.len()] |= 1 << (i % 64);
+        self.has_global |= side.global();
         if side.leaf_bits() > PAGE_BITS {
             self.leaves.insert(va, side.leaf_bits());
         }
@@ -309,7 +321,7 @@ impl Context {
             return;
         }
         if let Some(c) = tags.get_mut(ram_page) {
-            *c += 1;
+            *c = WriteTag { count: c.count + 1, index: i as u16 };
             side.bits |= TAGGED;
             let mut e = self.table.get(i);
             e.write = side.va;
@@ -338,7 +350,7 @@ impl Context {
         if side.bits & TAGGED != 0
             && let Some(c) = ram_page(side.pa()).and_then(|n| tags.get_mut(n))
         {
-            *c = c.saturating_sub(1);
+            c.count = c.count.saturating_sub(1);
         }
         self.side[i % TLB_ENTRIES] = Side::EMPTY;
         self.table.set(i, TlbEntry::EMPTY);
@@ -370,6 +382,7 @@ impl Context {
         self.leaves.clear();
         self.exec.clear();
         self.exec_private = false;
+        self.has_global = false;
     }
 
     /// Starts a new generation in which nothing was fetched yet.
@@ -400,6 +413,9 @@ impl Context {
         tags: &mut WriteTags,
         ram_page: impl Fn(u64) -> Option<usize>,
     ) -> bool {
+        if global_only && !self.has_global {
+            return false;
+        }
         let hit = |s: Side| {
             s.va != TAG_NONE
                 && (untagged(s.va) ^ untagged(va)) >> s.leaf_bits() == 0
@@ -434,7 +450,20 @@ impl Context {
         self.exec_private
     }
 
-    /// Withdraws the write tags of the physical page `pa`; returns how many there were.
+    /// Withdraws the write tag at one index if it is for the physical page `pa`; returns how many that were.
+    pub(crate) fn untag_at(&mut self, i: usize, pa: u64) -> u16 {
+        let side = &mut self.side[i % TLB_ENTRIES];
+        if side.bits & TAGGED == 0 || side.pa() != pa & PAGE_MASK {
+            return 0;
+        }
+        side.bits &= !TAGGED;
+        let mut e = self.table.get(i);
+        e.write = TAG_NONE;
+        self.table.set(i, e);
+        1
+    }
+
+    /// Withdraws all write tags of the physical page `pa`; returns how many there were.
     pub(crate) fn untag_page(&mut self, pa: u64) -> u16 {
         let mut n = 0;
         for w in 0..self.used.len() {
@@ -442,14 +471,7 @@ impl Context {
             while left != 0 {
                 let i = w * 64 + left.trailing_zeros() as usize;
                 left &= left - 1;
-                let side = &mut self.side[i % TLB_ENTRIES];
-                if side.bits & TAGGED != 0 && side.pa() == pa & PAGE_MASK {
-                    side.bits &= !TAGGED;
-                    n += 1;
-                    let mut e = self.table.get(i);
-                    e.write = TAG_NONE;
-                    self.table.set(i, e);
-                }
+                n += self.untag_at(i, pa);
             }
         }
         n
