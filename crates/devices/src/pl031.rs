@@ -62,7 +62,9 @@ impl Clock {
         let now = self.read(RTCDR);
         let state = self.rtc.state();
         let to_match = state.mr.wrapping_sub(self.seen);
-        if to_match != 0 && to_match <= now.wrapping_sub(self.seen) {
+        let passed = now.wrapping_sub(self.seen);
+        // The host's clock may be set back; that passes nothing.
+        if to_match != 0 && to_match <= passed && passed < 1 << 31 {
             self.rtc = Rtc::from_state(&RtcState { ris: 1, ..state }, NoEvents);
         }
         self.seen = now;
