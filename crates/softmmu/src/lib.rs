@@ -7,6 +7,7 @@
 //!   [`mmu::Regime`].
 //! * [`walk`] holds the translation-table formats as pure functions, one file each.
 
+mod access;
 mod host;
 pub mod maint;
 pub mod mmu;

@@ -3,10 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use lyrebird_isa::state::{PAGE_MASK, PAGE_SIZE};
-use lyrebird_isa::{Core, MemOp, Rmw, Size, V128};
+use lyrebird_isa::Core;
+use lyrebird_isa::state::PAGE_MASK;
 
-use crate::host;
 use crate::phys::{Page, PhysMem};
 use crate::tlb::{CONTEXTS, Context, ContextKey, Side, WriteTag, WriteTags};
 
@@ -101,7 +100,7 @@ pub struct MemError<F> {
 pub struct CodeFetch {
     /// Physical address of the page.
     pub pa: u64,
-    /// Host address of the page, readable for [`PAGE_SIZE`] bytes while the [`PhysMem`] lives.
+    /// Host address of the page, readable for [`lyrebird_isa::state::PAGE_SIZE`] bytes while the [`PhysMem`] lives.
     pub host: *const u8,
 }
 
@@ -133,7 +132,7 @@ pub struct MmuStats {
 
 /// Address translation and slow memory paths of one vCPU.
 ///
-/// Ordering ([`MemOp::order`]) is the caller's: it puts the same fences around these paths as around inline
+/// Ordering ([`lyrebird_isa::MemOp::order`]) is the caller's: it puts the same fences around these paths as around inline
 /// accesses. The methods that may change what guest code finds inline take the vCPU's [`Core`], always the same one.
 #[derive(Debug)]
 pub struct Mmu {
@@ -144,7 +143,7 @@ pub struct Mmu {
     /// When each was last switched to.
     stamps: [u64; CONTEXTS],
     clock: u64,
-    cur: usize,
+    pub(crate) cur: usize,
     unpriv: usize,
     mode_bits: u8,
     pub(crate) next_generation: u64,
@@ -261,7 +260,7 @@ impl Mmu {
     }
 
     /// What is cached for the page of `va`, walking if needed, with permission for `kind`.
-    fn translate<R: Regime>(
+    pub(crate) fn translate<R: Regime>(
         &mut self,
         core: &mut Core,
         regime: &R,
@@ -305,370 +304,5 @@ impl Mmu {
             self.publish(core);
         }
         Ok(side)
-    }
-
-    /// Translates both ends of an access: the physical address of the first byte and, if it crosses a page,
-    /// that of the second page.
-    fn resolve<R: Regime>(
-        &mut self,
-        core: &mut Core,
-        regime: &R,
-        va: u64,
-        m: MemOp,
-        kind: AccessKind,
-    ) -> Result<(u64, Option<u64>), MemError<R::Fault>> {
-        let n = m.size.bytes();
-        let misaligned = va & (n - 1) != 0;
-        let alignment = MemError { va, kind, fault: MemFault::Alignment };
-        if m.aligned && misaligned {
-            return Err(alignment);
-        }
-        let first = self.translate(core, regime, va, kind, m.unpriv)?;
-        let pa = first.pa() | va & !PAGE_MASK;
-        if !misaligned {
-            return Ok((pa, None));
-        }
-        if first.device() {
-            return Err(alignment);
-        }
-        if (va & !PAGE_MASK) + n <= PAGE_SIZE {
-            return Ok((pa, None));
-        }
-        let va2 = (va & PAGE_MASK).wrapping_add(PAGE_SIZE);
-        let second = self.translate(core, regime, va2, kind, m.unpriv)?;
-        if second.device() {
-            return Err(alignment);
-        }
-        Ok((pa, Some(second.pa())))
-    }
-
-    /// A load of up to 8 bytes, zero-extended ([`Size::B16`] counts as 8).
-    ///
-    /// # Errors
-    /// [`MemError`]; no device was read if the fault is not [`MemFault::External`].
-    pub fn load<R: Regime>(
-        &mut self,
-        core: &mut Core,
-        regime: &R,
-        va: u64,
-        m: MemOp,
-    ) -> Result<u64, MemError<R::Fault>> {
-        self.stats.misses += 1;
-        let m = MemOp { size: m.size.min(Size::B8), ..m };
-        let v = match self.resolve(core, regime, va, m, AccessKind::Read)? {
-            (pa, None) => self.bus_read(va, pa, m.size)?,
-            (pa, Some(pa2)) => self.read_crossing(va, pa, pa2, m.size)? as u64,
-        };
-        Ok(v)
-    }
-
-    /// A 16-byte load.
-    ///
-    /// # Errors
-    /// As [`Mmu::load`].
-    pub fn load128<R: Regime>(
-        &mut self,
-        core: &mut Core,
-        regime: &R,
-        va: u64,
-        m: MemOp,
-    ) -> Result<V128, MemError<R::Fault>> {
-        self.stats.misses += 1;
-        let m = MemOp { size: Size::B16, ..m };
-        match self.resolve(core, regime, va, m, AccessKind::Read)? {
-            (pa, None) => {
-                let lo = self.bus_read(va, pa, Size::B8)?;
-                let hi = self.bus_read(va, pa.wrapping_add(8), Size::B8)?;
-                Ok(V128([lo, hi]))
-            }
-            (pa, Some(pa2)) => Ok(V128::from_u128(self.read_crossing(va, pa, pa2, m.size)?)),
-        }
-    }
-
-    /// A store of up to 8 bytes ([`Size::B16`] counts as 8).
-    ///
-    /// # Errors
-    /// [`MemError`]; nothing was stored.
-    pub fn store<R: Regime>(
-        &mut self,
-        core: &mut Core,
-        regime: &R,
-        va: u64,
-        m: MemOp,
-        v: u64,
-    ) -> Result<(), MemError<R::Fault>> {
-        self.stats.misses += 1;
-        let m = MemOp { size: m.size.min(Size::B8), ..m };
-        match self.resolve(core, regime, va, m, AccessKind::Write)? {
-            (pa, None) => self.bus_write(va, pa, m.size, v)?,
-            (pa, Some(pa2)) => self.write_crossing(va, pa, pa2, m.size, u128::from(v))?,
-        }
-        Ok(())
-    }
-
-    /// A 16-byte store.
-    ///
-    /// # Errors
-    /// As [`Mmu::store`], but the second half of a store to a device may fail after the first was made.
-    pub fn store128<R: Regime>(
-        &mut self,
-        core: &mut Core,
-        regime: &R,
-        va: u64,
-        m: MemOp,
-        v: V128,
-    ) -> Result<(), MemError<R::Fault>> {
-        self.stats.misses += 1;
-        let m = MemOp { size: Size::B16, ..m };
-        match self.resolve(core, regime, va, m, AccessKind::Write)? {
-            (pa, None) => {
-                self.bus_write(va, pa, Size::B8, v.0[0])?;
-                self.bus_write(va, pa.wrapping_add(8), Size::B8, v.0[1])?;
-            }
-            (pa, Some(pa2)) => self.write_crossing(va, pa, pa2, m.size, v.to_u128())?,
-        }
-        Ok(())
-    }
-
-    /// Host address for an atomic access, and the physical one.
-    fn atomic<R: Regime>(
-        &mut self,
-        core: &mut Core,
-        regime: &R,
-        va: u64,
-        m: MemOp,
-    ) -> Result<(*mut u8, u64), MemError<R::Fault>> {
-        self.stats.misses += 1;
-        let m = m.aligned();
-        // A read fault is reported as one (Arm ARM, ESR_ELx.WnR for atomic instructions).
-        self.resolve(core, regime, va, m, AccessKind::Read)?;
-        let (pa, _) = self.resolve(core, regime, va, m, AccessKind::Write)?;
-        match self.phys.ram_ptr(pa, m.size.bytes()) {
-            Some(p) => Ok((p, pa)),
-            None => Err(MemError { va, kind: AccessKind::Write, fault: MemFault::External { pa } }),
-        }
-    }
-
-    /// Atomic read-modify-write of up to 8 bytes; the old value, zero-extended. Always sequentially consistent,
-    /// and atomic against other vCPUs and device threads.
-    ///
-    /// # Errors
-    /// [`MemError`]: [`MemFault::Alignment`] unless naturally aligned, [`MemFault::External`] for anything but
-    /// RAM.
-    pub fn rmw<R: Regime>(
-        &mut self,
-        core: &mut Core,
-        regime: &R,
-        op: Rmw,
-        va: u64,
-        m: MemOp,
-        v: u64,
-    ) -> Result<u64, MemError<R::Fault>> {
-        let m = MemOp { size: m.size.min(Size::B8), ..m };
-        let (p, pa) = self.atomic(core, regime, va, m)?;
-        // SAFETY: RAM, valid for the size; naturally aligned because `atomic` checked it and pages are aligned.
-        let old = unsafe { host::rmw(op, p, m.size, v) };
-        self.stored(pa, m.size.bytes());
-        Ok(old)
-    }
-
-    /// Atomic compare-and-swap of up to 8 bytes; the old value, zero-extended. Needs write permission even if
-    /// it does not store.
-    ///
-    /// # Errors
-    /// As [`Mmu::rmw`].
-    pub fn cas<R: Regime>(
-        &mut self,
-        core: &mut Core,
-        regime: &R,
-        va: u64,
-        m: MemOp,
-        expected: u64,
-        new: u64,
-    ) -> Result<u64, MemError<R::Fault>> {
-        let m = MemOp { size: m.size.min(Size::B8), ..m };
-        let (p, pa) = self.atomic(core, regime, va, m)?;
-        // SAFETY: as in `rmw`.
-        let old = unsafe { host::cas(p, m.size, expected, new) };
-        if old == m.size.width().zext(expected) {
-            self.stored(pa, m.size.bytes());
-        }
-        Ok(old)
-    }
-
-    /// Atomic 16-byte compare-and-swap; the old value. Uses the host's own where it has one; otherwise it is
-    /// atomic against other 16-byte compare-and-swaps only.
-    ///
-    /// # Errors
-    /// As [`Mmu::rmw`].
-    pub fn cas128<R: Regime>(
-        &mut self,
-        core: &mut Core,
-        regime: &R,
-        va: u64,
-        m: MemOp,
-        expected: V128,
-        new: V128,
-    ) -> Result<V128, MemError<R::Fault>> {
-        let m = MemOp { size: Size::B16, ..m };
-        let (p, pa) = self.atomic(core, regime, va, m)?;
-        // SAFETY: as in `rmw`.
-        let old = unsafe { host::cas128(p, expected.to_u128(), new.to_u128()) };
-        if old == expected.to_u128() {
-            self.stored(pa, 16);
-        }
-        Ok(V128::from_u128(old))
-    }
-
-    /// Translates for instruction fetch.
-    ///
-    /// # Errors
-    /// [`MemError`]: [`MemFault::External`] for anything but RAM and ROM.
-    pub fn fetch<R: Regime>(
-        &mut self,
-        core: &mut Core,
-        regime: &R,
-        va: u64,
-    ) -> Result<CodeFetch, MemError<R::Fault>> {
-        self.stats.misses += 1;
-        let side = self.translate(core, regime, va, AccessKind::Exec, false)?;
-        let pa = side.pa();
-        let host = match self.phys.page(pa) {
-            Page::Ram(p) => p.cast_const(),
-            Page::Rom(p) => p,
-            Page::Mmio | Page::None => {
-                let fault = MemFault::External { pa: pa | va & !PAGE_MASK };
-                return Err(MemError { va, kind: AccessKind::Exec, fault });
-            }
-        };
-        self.contexts[self.cur].tag_exec(va, true);
-        Ok(CodeFetch { pa, host })
-    }
-
-    /// Translates and checks permission without accessing anything; the result may be cached.
-    ///
-    /// # Errors
-    /// [`MemError`] of the translation.
-    pub fn probe<R: Regime>(
-        &mut self,
-        core: &mut Core,
-        regime: &R,
-        va: u64,
-        kind: AccessKind,
-        unpriv: bool,
-    ) -> Result<Translation, MemError<R::Fault>> {
-        Ok(self.translate(core, regime, va, kind, unpriv)?.translation(va))
-    }
-
-    /// Host address of `va`, good to the end of its 4 KiB page; `None` where accesses must go to a device.
-    /// With [`AccessKind::Write`] the caller is taken to store: a page that holds translated code counts as
-    /// written as a whole.
-    ///
-    /// # Errors
-    /// [`MemError`]: of the translation, and [`MemFault::External`] for holes and for writes to ROM.
-    pub fn host_ptr<R: Regime>(
-        &mut self,
-        core: &mut Core,
-        regime: &R,
-        va: u64,
-        kind: AccessKind,
-        unpriv: bool,
-    ) -> Result<Option<*mut u8>, MemError<R::Fault>> {
-        let side = self.translate(core, regime, va, kind, unpriv)?;
-        let offset = (va & !PAGE_MASK) as usize;
-        match self.phys.page(side.pa()) {
-            Page::Ram(p) => {
-                if kind == AccessKind::Write {
-                    self.stored(side.pa(), PAGE_SIZE);
-                }
-                Ok(Some(p.wrapping_add(offset)))
-            }
-            Page::Rom(p) if kind != AccessKind::Write => Ok(Some(p.cast_mut().wrapping_add(offset))),
-            Page::Mmio => Ok(None),
-            Page::Rom(_) | Page::None => {
-                Err(MemError { va, kind, fault: MemFault::External { pa: side.pa() | offset as u64 } })
-            }
-        }
-    }
-
-    fn bus_read<F>(&mut self, va: u64, pa: u64, size: Size) -> Result<u64, MemError<F>> {
-        if self.phys.page(pa) == Page::Mmio {
-            self.stats.mmio_reads += 1;
-        }
-        let external = |_| MemError { va, kind: AccessKind::Read, fault: MemFault::External { pa } };
-        self.phys.read(pa, size).map_err(external)
-    }
-
-    fn bus_write<F>(&mut self, va: u64, pa: u64, size: Size, v: u64) -> Result<(), MemError<F>> {
-        if let Some(p) = self.phys.ram_ptr(pa, size.bytes()) {
-            // SAFETY: RAM, writable for the size.
-            unsafe { host::write(p, size, v) };
-            self.stored(pa, size.bytes());
-            return Ok(());
-        }
-        if self.phys.page(pa) == Page::Mmio {
-            self.stats.mmio_writes += 1;
-        }
-        let external = |_| MemError { va, kind: AccessKind::Write, fault: MemFault::External { pa } };
-        self.phys.write(pa, size, v).map_err(external)
-    }
-
-    /// The bytes of a page-crossing access: virtual address to blame, and physical address.
-    fn crossing(va: u64, pa: u64, pa2: u64, size: Size) -> impl Iterator<Item = (u64, u64)> {
-        let here = PAGE_SIZE - (va & !PAGE_MASK);
-        let va2 = (va & PAGE_MASK).wrapping_add(PAGE_SIZE);
-        (0..size.bytes()).map(move |i| if i < here { (va, pa + i) } else { (va2, pa2 + (i - here)) })
-    }
-
-    fn read_crossing<F>(&mut self, va: u64, pa: u64, pa2: u64, size: Size) -> Result<u128, MemError<F>> {
-        let mut v = 0;
-        for (i, (va, pa)) in Mmu::crossing(va, pa, pa2, size).enumerate() {
-            v |= u128::from(self.bus_read(va, pa, Size::B1)?) << (8 * i);
-        }
-        Ok(v)
-    }
-
-    fn write_crossing<F>(
-        &mut self,
-        va: u64,
-        pa: u64,
-        pa2: u64,
-        size: Size,
-        v: u128,
-    ) -> Result<(), MemError<F>> {
-        // Nothing is stored unless both pages take it.
-        for (va, pa) in [(va, pa), ((va & PAGE_MASK).wrapping_add(PAGE_SIZE), pa2)] {
-            if matches!(self.phys.page(pa), Page::Rom(_) | Page::None) {
-                return Err(MemError { va, kind: AccessKind::Write, fault: MemFault::External { pa } });
-            }
-        }
-        for (i, (va, pa)) in Mmu::crossing(va, pa, pa2, size).enumerate() {
-            self.bus_write(va, pa, Size::B1, (v >> (8 * i)) as u64 & 0xff)?;
-        }
-        Ok(())
-    }
-
-    /// Queues a store to RAM if it hit a page with translated code.
-    #[inline]
-    fn stored(&mut self, pa: u64, len: u64) {
-        let mut at = pa;
-        let mut left = len;
-        while left > 0 {
-            let n = left.min(PAGE_SIZE - (at & !PAGE_MASK));
-            if self.phys.is_code(at) {
-                self.stats.code_writes += 1;
-                match self.dirty.back_mut() {
-                    // A run of stores to one page, such as a copy.
-                    Some((p, l)) if *p & PAGE_MASK == at & PAGE_MASK && at <= *p + *l && at + n >= *p => {
-                        let end = (*p + *l).max(at + n);
-                        *p = (*p).min(at);
-                        *l = end - *p;
-                    }
-                    _ => self.dirty.push_back((at, n)),
-                }
-            }
-            at = at.wrapping_add(n);
-            left -= n;
-        }
     }
 }

@@ -168,3 +168,31 @@ fn byte_copies_and_code_pages() {
     p.write(0x4000_1ffe, Size::B4, 0).unwrap();
     assert_eq!(p.take_written_code(), None);
 }
+
+#[test]
+fn reports_of_device_writes_stay_bounded_and_lose_nothing() {
+    let top = u64::MAX << 12;
+    let p = PhysMem::builder().ram(0, 0x4000).ram(top, 0x1000).build().unwrap();
+    for pa in [0, 0x2000, top] {
+        p.watch_code(pa);
+    }
+    p.write(top + 0xff8, Size::B4, 1).unwrap();
+    p.write(top + 0xffc, Size::B4, 1).unwrap();
+    assert_eq!(p.take_written_code(), Some((top + 0xff8, 8)), "neighbours are one report");
+    for i in 0..100_000u64 {
+        p.write((i & 1) * 0x2000 + ((i * 8) & 0xfff), Size::B1, i).unwrap();
+    }
+    let mut seen = [[false; 512]; 2];
+    let mut n = 0;
+    while let Some((pa, len)) = p.take_written_code() {
+        n += 1;
+        for at in (pa..pa + len).filter(|at| at & 7 == 0) {
+            seen[(at >> 13) as usize][(at as usize & 0xfff) / 8] = true;
+        }
+    }
+    assert!(n <= 4096);
+    // Even offsets went to one page, odd ones to the other.
+    for i in 0..512usize {
+        assert!(seen[i & 1][i]);
+    }
+}
