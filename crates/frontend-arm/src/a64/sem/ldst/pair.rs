@@ -1,6 +1,6 @@
 //! Loads and stores of register pairs: LDP, LDPSW, STP and the non-temporal LDNP, STNP, whose hint is ignored.
 //!
-//! CONSTRAINED UNPREDICTABLE overlaps end as in QEMU: of two equal destinations the second element wins, and a
+//! CONSTRAINED UNPREDICTABLE overlaps end as in QEMU: of two equal destinations the first element wins, and a
 //! base that is written back wins over both.
 
 use lyrebird_isa::{Emit, MemOp, Reg, Sem, Size, Visitor, Width};
@@ -58,8 +58,8 @@ impl<const SF: bool, const SIGNED: bool, const MODE: u8> Sem<ArmCpu> for LoadPai
             lo = e.sext(Width::W32, lo);
             hi = e.sext(Width::W32, hi);
         }
-        e.set_reg(self.t, lo);
         e.set_reg(self.t2, hi);
+        e.set_reg(self.t, lo);
         if MODE != OFFSET {
             e.set_reg(self.n, moved);
         }

@@ -4,7 +4,8 @@
 //! [`lyrebird_isa::Core::excl_val`]); a store-exclusive succeeds where the address is the same and memory still
 //! holds that value, checked and stored in one host compare-and-swap. So another vCPU's store that leaves the
 //! value as it was, or a change and back, goes unnoticed; QEMU has the same limit. Sizes that differ between
-//! load and store are CONSTRAINED UNPREDICTABLE: the bytes that the store covers are compared.
+//! load and store are CONSTRAINED UNPREDICTABLE: values are compared, so a store narrower than what was loaded
+//! fails unless the rest is 0.
 
 use lyrebird_isa::state::TAG_NONE;
 use lyrebird_isa::{Bin, Cpu, Emit, Helper, MemOp, Order, Reg, Sem, Size, V128, Visitor, Width};
@@ -38,7 +39,9 @@ extern "C" fn store_exclusive<const SIZE: u8, const RELEASE: bool>(
 ) -> u64 {
     let Some([expected, _]) = take_monitor(cpu, va) else { return 1 };
     let m = aligned(SIZE, order(false, RELEASE));
-    let expected = m.size.width().zext(expected);
+    if m.size.width().zext(expected) != expected {
+        return 1;
+    }
     let old = cpu.cas(va, m, expected, m.size.width().zext(new));
     (old != expected) as u64
 }
