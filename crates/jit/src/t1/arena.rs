@@ -93,6 +93,15 @@ impl Arena {
 
     /// Copies a position-independent function into the arena.
     pub fn install(self: &Arc<Self>, code: &[u8]) -> Result<Code, ArenaError> {
+        self.install_with(code, |_, _| ())
+    }
+
+    /// Copies a function into the arena; `fix` sees the copy and the address at which it will execute.
+    pub fn install_with(
+        self: &Arc<Self>,
+        code: &[u8],
+        fix: impl FnOnce(&mut [u8], u64),
+    ) -> Result<Code, ArenaError> {
         let size = code.len().next_multiple_of(ALIGN).max(ALIGN);
         let mut inner = self.lock();
         // First fit, lowest address: keeps the code that is in use together.
@@ -104,11 +113,13 @@ impl Arena {
             inner.free.insert(at + size, len - size);
         }
         inner.used += size;
-        inner.rw[at..at + code.len()].copy_from_slice(code);
-        drop(inner);
         let entry = NonNull::from(&self.rx[at]);
+        let copy = &mut inner.rw[at..at + code.len()];
+        copy.copy_from_slice(code);
+        fix(copy, entry.as_ptr() as u64);
+        drop(inner);
         host::flush_icache(entry.as_ptr(), code.len());
-        Ok(Code { arena: Arc::clone(self), at, size, len: code.len(), entry })
+        Ok(Code { arena: Arc::clone(self), at, size, len: code.len(), entry, calls: None })
     }
 
     fn release(&self, at: usize, size: usize) {
@@ -138,6 +149,8 @@ pub struct Code {
     size: usize,
     len: usize,
     entry: NonNull<u8>,
+    /// What this function calls.
+    calls: Option<Arc<Vec<Code>>>,
 }
 
 // SAFETY: the pointer leads into the arena's mapping, which the `Arc` keeps alive; it is never written through.
@@ -156,6 +169,11 @@ impl Code {
         // SAFETY: a non-null code pointer; that it has this signature is what the caller of the (unsafe) result
         // vouches for.
         unsafe { std::mem::transmute::<*const u8, unsafe extern "C" fn(*mut Core) -> u64>(self.entry()) }
+    }
+
+    /// Keeps the functions that this one calls alive as long as it.
+    pub fn keep(&mut self, calls: Arc<Vec<Code>>) {
+        self.calls = Some(calls);
     }
 
     /// The machine code.

@@ -1,11 +1,14 @@
 //! T1: regions of hot blocks, compiled by Cranelift.
 //!
-//! [`region::form_region`] picks the blocks, [`compiler::Compiler`] turns them into host code through an
-//! instance of [`lyrebird_isa::Emit`], [`arena::Arena`] holds the code and
+//! [`region::form_region`] picks the blocks, [`compiler::Compiler`] turns them into host code through the
+//! [`emit::ClifEmitter`] instance of [`lyrebird_isa::Emit`], [`arena::Arena`] holds the code and
 //! [`thread::CompileThread`] does all that beside the vCPU.
 
 pub mod arena;
 pub mod compiler;
+pub mod emit;
+mod flow;
+mod function;
 mod host;
 pub mod region;
 pub mod slow;

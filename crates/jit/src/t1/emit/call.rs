@@ -1,0 +1,48 @@
+//! Calls of helpers and of host functions with their signature.
+
+use std::mem::offset_of;
+
+use cranelift_codegen::ir::{InstBuilder, Value, types};
+use lyrebird_isa::state::REGS;
+use lyrebird_isa::{Core, Cpu, Effects, Emit, Helper};
+
+use super::ClifEmitter;
+use super::flags::Flags;
+use crate::t1::flow::GENERAL;
+
+const FAULT: i32 = offset_of!(Core, fault) as i32;
+
+impl<C: Cpu> ClifEmitter<'_, '_, C> {
+    /// Calls a host function of four words.
+    pub(super) fn call_host(&mut self, f: u64, args: [Value; 4]) -> Value {
+        let f = self.imm(f);
+        let call = self.b.ins().call_indirect(self.env.helper_sig, f, &args);
+        self.b.inst_results(call)[0]
+    }
+
+    pub(super) fn emit_call(&mut self, h: Helper<C>, [a0, a1, a2]: [Value; 3]) -> Value {
+        let f = h.f as *const () as u64;
+        let args = [self.env.core, a0, a1, a2];
+        if h.effects != Effects::Cpu {
+            return self.call_host(f, args);
+        }
+        self.sync();
+        let r = self.call_host(f, args);
+        self.val = [None; REGS];
+        self.stale = GENERAL;
+        self.flags = Flags::InCore;
+        let fault = self.load_core(types::I64, FAULT);
+        let cold = self.b.create_block();
+        let go_on = self.b.create_block();
+        self.b.set_cold_block(cold);
+        self.b.ins().brif(fault, cold, &[], go_on, &[]);
+        self.enter(cold);
+        self.store_pc_and_budget();
+        let retired = self.imm(self.retired as u64);
+        let left = self.b.ins().isub(self.budget, retired);
+        self.store_core(left, Self::BUDGET);
+        self.b.ins().jump(self.env.fault, &[]);
+        self.enter(go_on);
+        r
+    }
+}

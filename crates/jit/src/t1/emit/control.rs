@@ -1,0 +1,180 @@
+//! Block starts, block ends and exits.
+
+use std::mem::offset_of;
+
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, Value, types};
+use cranelift_frontend::Variable;
+use lyrebird_isa::state::{PAGE_MASK, REGS};
+use lyrebird_isa::{Core, Cpu, Emit};
+
+use super::flags::Flags;
+use super::{ClifEmitter, Goes};
+use crate::t1::flow::{self, End, FLAGS, GENERAL};
+use crate::t1::region::RegionExit;
+
+const PC: i32 = offset_of!(Core, pc) as i32;
+
+/// Where the blocks of the region are, for edges between them.
+pub(in crate::t1) struct Layout<'r> {
+    pub region: &'r flow::Region,
+    /// CLIF block of each guest block.
+    pub heads: Vec<Block>,
+    /// Budget left at the start of each guest block.
+    pub budget: Variable,
+}
+
+impl<C: Cpu> ClifEmitter<'_, '_, C> {
+    pub(super) const BUDGET: i32 = offset_of!(Core, budget) as i32;
+
+    /// Stores the address of the instruction, and the budget as it was at the start of the block.
+    pub(super) fn store_pc_and_budget(&mut self) {
+        self.store_pc(self.pc);
+        self.store_core(self.budget, Self::BUDGET);
+    }
+
+    /// Stores an address to [`Core::pc`], whose upper half holds that of the region's page since entry.
+    fn store_pc(&mut self, pc: u64) {
+        if pc & PAGE_MASK == self.env.page {
+            let low = self.iconst(types::I32, pc);
+            self.store_core(low, PC);
+        } else {
+            let pc = self.imm(pc);
+            self.store_core(pc, PC);
+        }
+    }
+
+    /// Enters a guest block: `flags` is what its one predecessor knew of them.
+    pub(in crate::t1) fn begin_block(
+        &mut self,
+        b: &flow::Block,
+        budget: Variable,
+        flags: Option<(Flags, bool)>,
+    ) {
+        self.val = [None; REGS];
+        self.stale = 0;
+        self.dirty = b.dirty_in & GENERAL;
+        self.set_flag_state(flags.unwrap_or((Flags::InCore, false)));
+        self.budget = self.b.use_var(budget);
+        let mut m = b.live_in & GENERAL;
+        while m != 0 {
+            let i = m.trailing_zeros() as usize;
+            m &= m - 1;
+            if let Some(var) = self.vars[i] {
+                self.val[i] = Some(self.b.use_var(var));
+            }
+        }
+    }
+
+    /// Leaves guest block `i` by all its edges.
+    pub(in crate::t1) fn end_block(&mut self, i: usize, layout: &Layout<'_>) {
+        let b = &layout.region.blocks[i];
+        let n = self.imm(b.insns.len() as u64);
+        self.budget = self.b.ins().isub(self.budget, n);
+        self.b.def_var(layout.budget, self.budget);
+        let mut m = b.live_out & GENERAL;
+        while m != 0 {
+            let r = m.trailing_zeros() as usize;
+            m &= m - 1;
+            let v = match self.val[r] {
+                Some(v) => v,
+                None => {
+                    let v = self.load_core(types::I64, Self::reg_offset(r));
+                    self.val[r] = Some(v);
+                    v
+                }
+            };
+            if let Some(var) = self.vars[r] {
+                self.b.def_var(var, v);
+            }
+        }
+        match (b.end, self.goes) {
+            (End::Interp, _) => {
+                self.store_pc(b.end_pc);
+                self.exit(RegionExit::Interp);
+            }
+            (End::Flow(_), Goes::Indirect(target)) => {
+                self.store_core(target, PC);
+                self.exit(RegionExit::Next);
+            }
+            (End::Flow(_), Goes::Branch(c)) if b.succ.len() == 2 => {
+                let taken = self.edge_block(i, b.succ[0], layout);
+                let not = self.edge_block(i, b.succ[1], layout);
+                self.b.ins().brif(c, taken.0, &[], not.0, &[]);
+                for (k, (block, own)) in [taken, not].into_iter().enumerate() {
+                    if own {
+                        self.enter(block);
+                        self.edge(i, b.succ[k], layout);
+                    }
+                }
+            }
+            (End::Flow(_), Goes::Next | Goes::Jump) if b.succ.len() == 1 => self.edge(i, b.succ[0], layout),
+            _ => {
+                self.fail("ends its block in another way than its scan says");
+                self.exit(RegionExit::Next);
+            }
+        }
+    }
+
+    /// The CLIF block to branch to for an edge, and whether it is one of the edge's own that is still to be filled.
+    fn edge_block(&mut self, i: usize, (_, to): (u64, Option<usize>), layout: &Layout<'_>) -> (Block, bool) {
+        if let Some(j) = to
+            && j > i
+            && !self.edge_stores_flags(i, j, layout)
+        {
+            return (layout.heads[j], false);
+        }
+        let block = self.b.create_block();
+        if to.is_none() {
+            self.b.set_cold_block(block);
+        }
+        (block, true)
+    }
+
+    /// Whether the edge has to store the flags for its target.
+    fn edge_stores_flags(&self, i: usize, j: usize, layout: &Layout<'_>) -> bool {
+        let to = &layout.region.blocks[j];
+        self.flags_dirty && to.inherits != Some(i) && to.live_in & FLAGS != 0
+    }
+
+    /// Follows an edge.
+    fn edge(&mut self, i: usize, (pc, to): (u64, Option<usize>), layout: &Layout<'_>) {
+        let flags = self.flag_state();
+        match to {
+            None => {
+                self.store_pc(pc);
+                self.exit(RegionExit::Next);
+            }
+            Some(j) => {
+                if self.edge_stores_flags(i, j, layout) {
+                    self.store_flags();
+                    self.flags_dirty = false;
+                }
+                let head = layout.heads[j];
+                if j > i {
+                    self.b.ins().jump(head, &[]);
+                } else {
+                    let out = self.b.create_block();
+                    self.b.set_cold_block(out);
+                    let zero = self.imm(0);
+                    let left = self.b.ins().icmp(IntCC::SignedGreaterThan, self.budget, zero);
+                    self.b.ins().brif(left, head, &[], out, &[]);
+                    self.enter(out);
+                    self.store_pc(pc);
+                    self.exit(RegionExit::Budget);
+                }
+            }
+        }
+        self.set_flag_state(flags);
+    }
+
+    /// Brings `Core` up to date, but for the program counter, and returns.
+    fn exit(&mut self, why: RegionExit) {
+        self.store_regs(self.dirty);
+        self.store_flags();
+        self.store_core(self.budget, Self::BUDGET);
+        let code: Value = self.imm(why as u64);
+        let ret = self.env.ret;
+        self.b.ins().jump(ret, &[BlockArg::from(code)]);
+    }
+}

@@ -1,0 +1,320 @@
+//! Condition flags: symbolic inside a block, in [`Core`] where somebody may look.
+
+use std::mem::offset_of;
+
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{InstBuilder, Value, types};
+use lyrebird_isa::flags::{C as CARRY, N, V, Z, materialise};
+use lyrebird_isa::ops::{Bin, Width};
+use lyrebird_isa::{Cond, Core, Cpu, Emit, FlagOp};
+
+use super::ClifEmitter;
+
+const FLAG_OP: i32 = offset_of!(Core, flag_op) as i32;
+const FLAG_A: i32 = offset_of!(Core, flag_a) as i32;
+const FLAG_B: i32 = offset_of!(Core, flag_b) as i32;
+
+/// What is known of the flags.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::t1) enum Flags {
+    /// In `Core`, whatever they are.
+    InCore,
+    /// Of `a op b`.
+    Lazy { op: FlagOp, w: Width, a: Value, b: Value },
+    /// Of `a op b` where `c`, else a constant.
+    Choice { c: Value, op: FlagOp, w: Width, a: Value, b: Value, nzcv: u32 },
+    /// A raw word, other bits clear.
+    Raw(Value),
+}
+
+/// Whether a condition holds for flags in `Core`; has the signature of helpers.
+extern "C" fn holds_in_core(op: u64, a: u64, b: u64, cond: u64) -> u64 {
+    Cond::from_bits(cond as u32).eval(op, a, b) as u64
+}
+
+/// The raw word of flags in `Core`; has the signature of helpers.
+extern "C" fn raw_in_core(op: u64, a: u64, b: u64, _: u64) -> u64 {
+    materialise(op, a, b)
+}
+
+impl<C: Cpu> ClifEmitter<'_, '_, C> {
+    pub(super) fn put_flags(&mut self, f: Flags) {
+        self.flags = f;
+        self.flags_dirty = true;
+        self.wrote = true;
+    }
+
+    /// What is known, and whether `Core` does not know it.
+    pub(in crate::t1) fn flag_state(&self) -> (Flags, bool) {
+        (self.flags, self.flags_dirty)
+    }
+
+    pub(in crate::t1) fn set_flag_state(&mut self, (flags, dirty): (Flags, bool)) {
+        self.flags = flags;
+        self.flags_dirty = dirty;
+    }
+
+    /// Stores the flags if `Core` does not know them. Does not note that it now does.
+    pub(super) fn store_flags(&mut self) {
+        if !self.flags_dirty {
+            return;
+        }
+        let (op, a, b) = match self.flags {
+            Flags::InCore => return,
+            Flags::Lazy { op, w, a, b } => {
+                (self.imm(op as u64), self.flag_operand(w, a), self.flag_operand(w, b))
+            }
+            Flags::Choice { c, op, w, a, b, nzcv } => {
+                let (op, raw) = (self.imm(op as u64), self.imm(FlagOp::Raw as u64));
+                let (a, b) = (self.flag_operand(w, a), self.flag_operand(w, b));
+                let (word, zero) = (self.imm(nzcv as u64 & 0xf000_0000), self.imm(0));
+                (self.select(c, op, raw), self.select(c, a, word), self.select(c, b, zero))
+            }
+            Flags::Raw(v) => (self.imm(FlagOp::Raw as u64), v, self.imm(0)),
+        };
+        self.store_core(op, FLAG_OP);
+        self.store_core(a, FLAG_A);
+        self.store_core(b, FLAG_B);
+    }
+
+    /// An operand as `Core` keeps it: narrow ones shifted to the top.
+    fn flag_operand(&mut self, w: Width, v: Value) -> Value {
+        let s = self.imm(64 - w.bits() as u64);
+        self.emit_bin(Bin::Shl, Width::W64, v, s)
+    }
+
+    /// Whether `c` holds, as an 8-bit truth value.
+    pub(super) fn holds(&mut self, c: Cond) -> Value {
+        if matches!(c, Cond::Al | Cond::Nv) {
+            return self.iconst(types::I8, 1);
+        }
+        match self.flags {
+            Flags::InCore => {
+                let r = self.ask_core(holds_in_core, c as u64);
+                let zero = self.imm(0);
+                self.b.ins().icmp(IntCC::NotEqual, r, zero)
+            }
+            Flags::Lazy { op, w, a, b } => self.holds_lazy(c, op, w, a, b),
+            Flags::Choice { c: chosen, op, w, a, b, nzcv } => {
+                let x = self.holds_lazy(c, op, w, a, b);
+                if c.eval_raw(nzcv as u64) {
+                    let one = self.iconst(types::I8, 1);
+                    let not = self.b.ins().bxor(chosen, one);
+                    self.b.ins().bor(not, x)
+                } else {
+                    self.b.ins().band(chosen, x)
+                }
+            }
+            Flags::Raw(v) => self.holds_raw(c, v),
+        }
+    }
+
+    fn ask_core(&mut self, f: extern "C" fn(u64, u64, u64, u64) -> u64, last: u64) -> Value {
+        let op = self.load_core(types::I64, FLAG_OP);
+        let a = self.load_core(types::I64, FLAG_A);
+        let b = self.load_core(types::I64, FLAG_B);
+        let last = self.imm(last);
+        self.call_host(f as *const () as u64, [op, a, b, last])
+    }
+
+    fn holds_lazy(&mut self, c: Cond, op: FlagOp, w: Width, a: Value, b: Value) -> Value {
+        let zero_b = self.as_const(b).is_some_and(|b| w.zext(b) == 0);
+        let (x, y) = (self.low(w, a), self.low(w, b));
+        match op {
+            FlagOp::Sub => self.holds_sub(c, x, y),
+            FlagOp::Add if zero_b => self.holds_logic(c, x),
+            FlagOp::Add => self.holds_add(c, x, y),
+            FlagOp::Raw => {
+                // `a` holds the word, moved like any operand of its width.
+                let v = self.flag_operand(w, a);
+                self.holds_raw(c, v)
+            }
+        }
+    }
+
+    fn zero_like(&mut self, x: Value) -> Value {
+        let t = self.b.func.dfg.value_type(x);
+        self.iconst(t, 0)
+    }
+
+    fn holds_sub(&mut self, c: Cond, x: Value, y: Value) -> Value {
+        let cc = match c {
+            Cond::Eq => IntCC::Equal,
+            Cond::Ne => IntCC::NotEqual,
+            Cond::Cs => IntCC::UnsignedGreaterThanOrEqual,
+            Cond::Cc => IntCC::UnsignedLessThan,
+            Cond::Hi => IntCC::UnsignedGreaterThan,
+            Cond::Ls => IntCC::UnsignedLessThanOrEqual,
+            Cond::Ge => IntCC::SignedGreaterThanOrEqual,
+            Cond::Lt => IntCC::SignedLessThan,
+            Cond::Gt => IntCC::SignedGreaterThan,
+            Cond::Le => IntCC::SignedLessThanOrEqual,
+            Cond::Mi | Cond::Pl | Cond::Vs | Cond::Vc | Cond::Al | Cond::Nv => {
+                let zero = self.zero_like(x);
+                let r = self.b.ins().isub(x, y);
+                let v = if matches!(c, Cond::Mi | Cond::Pl) {
+                    r
+                } else {
+                    let d = self.b.ins().bxor(x, y);
+                    let e = self.b.ins().bxor(x, r);
+                    self.b.ins().band(d, e)
+                };
+                let cc = negative_or_not(c);
+                return self.b.ins().icmp(cc, v, zero);
+            }
+        };
+        self.b.ins().icmp(cc, x, y)
+    }
+
+    /// After `x + 0`: C and V are clear.
+    fn holds_logic(&mut self, c: Cond, x: Value) -> Value {
+        let cc = match c {
+            Cond::Eq => IntCC::Equal,
+            Cond::Ne => IntCC::NotEqual,
+            Cond::Mi | Cond::Lt => IntCC::SignedLessThan,
+            Cond::Pl | Cond::Ge => IntCC::SignedGreaterThanOrEqual,
+            Cond::Gt => IntCC::SignedGreaterThan,
+            Cond::Le => IntCC::SignedLessThanOrEqual,
+            Cond::Cs | Cond::Vs | Cond::Hi => return self.iconst(types::I8, 0),
+            Cond::Cc | Cond::Vc | Cond::Ls | Cond::Al | Cond::Nv => return self.iconst(types::I8, 1),
+        };
+        let zero = self.zero_like(x);
+        self.b.ins().icmp(cc, x, zero)
+    }
+
+    fn holds_add(&mut self, c: Cond, x: Value, y: Value) -> Value {
+        let zero = self.zero_like(x);
+        let r = self.b.ins().iadd(x, y);
+        // The sign bit of V, and of N exclusive-or V.
+        let overflow = |e: &mut Self| {
+            let d = e.b.ins().bxor(x, r);
+            let f = e.b.ins().bxor(y, r);
+            e.b.ins().band(d, f)
+        };
+        match c {
+            Cond::Eq => self.b.ins().icmp(IntCC::Equal, r, zero),
+            Cond::Ne => self.b.ins().icmp(IntCC::NotEqual, r, zero),
+            Cond::Cs => self.b.ins().icmp(IntCC::UnsignedLessThan, r, x),
+            Cond::Cc => self.b.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, r, x),
+            Cond::Hi => {
+                let carry = self.b.ins().icmp(IntCC::UnsignedLessThan, r, x);
+                let nz = self.b.ins().icmp(IntCC::NotEqual, r, zero);
+                self.b.ins().band(carry, nz)
+            }
+            Cond::Ls => {
+                let carry = self.b.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, r, x);
+                let z = self.b.ins().icmp(IntCC::Equal, r, zero);
+                self.b.ins().bor(carry, z)
+            }
+            Cond::Mi | Cond::Pl => self.b.ins().icmp(negative_or_not(c), r, zero),
+            Cond::Vs | Cond::Vc => {
+                let v = overflow(self);
+                self.b.ins().icmp(negative_or_not(c), v, zero)
+            }
+            Cond::Ge | Cond::Lt | Cond::Gt | Cond::Le => {
+                let v = overflow(self);
+                let less = self.b.ins().bxor(v, r);
+                match c {
+                    Cond::Ge => self.b.ins().icmp(IntCC::SignedGreaterThanOrEqual, less, zero),
+                    Cond::Lt => self.b.ins().icmp(IntCC::SignedLessThan, less, zero),
+                    Cond::Gt => {
+                        let ge = self.b.ins().icmp(IntCC::SignedGreaterThanOrEqual, less, zero);
+                        let nz = self.b.ins().icmp(IntCC::NotEqual, r, zero);
+                        self.b.ins().band(ge, nz)
+                    }
+                    _ => {
+                        let lt = self.b.ins().icmp(IntCC::SignedLessThan, less, zero);
+                        let z = self.b.ins().icmp(IntCC::Equal, r, zero);
+                        self.b.ins().bor(lt, z)
+                    }
+                }
+            }
+            Cond::Al | Cond::Nv => self.iconst(types::I8, 1),
+        }
+    }
+
+    fn holds_raw(&mut self, c: Cond, v: Value) -> Value {
+        let bit = |e: &mut Self, mask: u64, set: bool| {
+            let m = e.imm(mask);
+            let zero = e.imm(0);
+            let x = e.b.ins().band(v, m);
+            e.b.ins().icmp(if set { IntCC::NotEqual } else { IntCC::Equal }, x, zero)
+        };
+        // N exclusive-or V, moved to the place of V.
+        let differ = |e: &mut Self, set: bool| {
+            let three = e.imm(3);
+            let n = e.b.ins().ushr(v, three);
+            let x = e.b.ins().bxor(n, v);
+            let m = e.imm(V);
+            let zero = e.imm(0);
+            let x = e.b.ins().band(x, m);
+            e.b.ins().icmp(if set { IntCC::NotEqual } else { IntCC::Equal }, x, zero)
+        };
+        match c {
+            Cond::Eq => bit(self, Z, true),
+            Cond::Ne => bit(self, Z, false),
+            Cond::Cs => bit(self, CARRY, true),
+            Cond::Cc => bit(self, CARRY, false),
+            Cond::Mi => bit(self, N, true),
+            Cond::Pl => bit(self, N, false),
+            Cond::Vs => bit(self, V, true),
+            Cond::Vc => bit(self, V, false),
+            Cond::Hi | Cond::Ls => {
+                let m = self.imm(CARRY | Z);
+                let only_c = self.imm(CARRY);
+                let x = self.b.ins().band(v, m);
+                let cc = if c == Cond::Hi { IntCC::Equal } else { IntCC::NotEqual };
+                self.b.ins().icmp(cc, x, only_c)
+            }
+            Cond::Ge => differ(self, false),
+            Cond::Lt => differ(self, true),
+            Cond::Gt => {
+                let ge = differ(self, false);
+                let nz = bit(self, Z, false);
+                self.b.ins().band(ge, nz)
+            }
+            Cond::Le => {
+                let lt = differ(self, true);
+                let z = bit(self, Z, true);
+                self.b.ins().bor(lt, z)
+            }
+            Cond::Al | Cond::Nv => self.iconst(types::I8, 1),
+        }
+    }
+
+    /// The flags as a raw word.
+    pub(super) fn raw_flags(&mut self) -> Value {
+        match self.flags {
+            Flags::InCore => self.ask_core(raw_in_core, 0),
+            Flags::Raw(v) => v,
+            Flags::Lazy { op: FlagOp::Raw, w, a, .. } => {
+                let v = self.flag_operand(w, a);
+                let m = self.imm(0xf000_0000);
+                self.b.ins().band(v, m)
+            }
+            Flags::Lazy { op, w, a, b } => self.raw_lazy(op, w, a, b),
+            Flags::Choice { c, op, w, a, b, nzcv } => {
+                let x = self.raw_lazy(op, w, a, b);
+                let k = self.imm(nzcv as u64 & 0xf000_0000);
+                self.select(c, x, k)
+            }
+        }
+    }
+
+    fn raw_lazy(&mut self, op: FlagOp, w: Width, a: Value, b: Value) -> Value {
+        let mut word = self.imm(0);
+        for (cond, shift) in [(Cond::Mi, 31), (Cond::Eq, 30), (Cond::Cs, 29), (Cond::Vs, 28)] {
+            let bit = self.holds_lazy(cond, op, w, a, b);
+            let bit = self.bool_val(bit);
+            let s = self.imm(shift);
+            let bit = self.b.ins().ishl(bit, s);
+            word = self.emit_bin(Bin::Or, Width::W64, word, bit);
+        }
+        word
+    }
+}
+
+/// For a condition on one sign bit: whether it is set or clear.
+fn negative_or_not(c: Cond) -> IntCC {
+    if matches!(c, Cond::Mi | Cond::Vs) { IntCC::SignedLessThan } else { IntCC::SignedGreaterThanOrEqual }
+}

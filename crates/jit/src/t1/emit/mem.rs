@@ -1,0 +1,288 @@
+//! Guest memory: the inline TLB check, and the thunks behind it.
+//!
+//! The access stands in a block of its own behind the check, so that nothing can merge or drop it.
+
+use std::mem::offset_of;
+
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, MemFlagsData, Type, Value, types};
+use lyrebird_isa::mem::{MemOp, Order, Size};
+use lyrebird_isa::state::{PAGE_BITS, PAGE_MASK, TLB_ENTRIES, TlbEntry};
+use lyrebird_isa::{Core, Cpu, Emit, Rmw};
+
+use super::{ClifEmitter, RETIRED_SHIFT, RMW_SHIFT, SCRATCH_DATA, SCRATCH_VA, SCRATCH_WORD, Slow, trusted};
+
+const FAULT: i32 = offset_of!(Core, fault) as i32;
+
+/// log2 of the size of a TLB entry.
+const ENTRY_BITS: u32 = size_of::<TlbEntry>().trailing_zeros();
+
+/// Accesses to guest memory: any alignment, and the TLB entry vouches for the page.
+fn guest() -> MemFlagsData {
+    MemFlagsData::new().with_notrap()
+}
+
+/// What an access does once the TLB has matched.
+struct Fast {
+    /// Host address.
+    at: Value,
+    /// The block to continue in.
+    merge: Block,
+}
+
+impl<C: Cpu> ClifEmitter<'_, '_, C> {
+    /// Emits the check for an access to `bytes` bytes at `va`; then `slow` into a cold block, whose results go to the
+    /// merge block. On return the builder stands in the block where the TLB has matched. `None`: there is no fast path,
+    /// and the results of `slow` are what there is.
+    fn access(
+        &mut self,
+        m: MemOp,
+        va: Value,
+        bytes: u64,
+        write: bool,
+        results: &[Type],
+        slow: impl FnOnce(&mut Self) -> Vec<Value>,
+    ) -> Result<Fast, Vec<Value>> {
+        self.sync();
+        if self.env.verify {
+            let out = slow(self);
+            return Err(out);
+        }
+        let table = match self.env.tlb {
+            Some(t) if !m.unpriv => t,
+            _ => {
+                let offset = if m.unpriv { offset_of!(Core, tlb_unpriv) } else { offset_of!(Core, tlb) };
+                self.load_core(types::I64, offset as i32)
+            }
+        };
+        let shift = self.imm((PAGE_BITS - ENTRY_BITS) as u64);
+        let index = self.b.ins().ushr(va, shift);
+        let mask = self.imm(((TLB_ENTRIES - 1) << ENTRY_BITS) as u64);
+        let index = self.b.ins().band(index, mask);
+        let entry = self.b.ins().iadd(table, index);
+        let tag = if write { offset_of!(TlbEntry, write) } else { offset_of!(TlbEntry, read) };
+        // The page of the last byte must match: an access into the next page never does. Where alignment is required,
+        // the low bits of the address stay in, and an unaligned one never matches a tag; its last element decides.
+        let size = m.size.bytes();
+        let (beyond, keep) =
+            if m.aligned { (bytes - size, PAGE_MASK | (size - 1)) } else { (bytes - 1, PAGE_MASK) };
+        let last = self.add_imm(va, beyond);
+        let keep = self.imm(keep);
+        let page = self.b.ins().band(last, keep);
+        let tag = self.b.ins().load(types::I64, trusted(), entry, tag as i32);
+        let hit = self.b.ins().icmp(IntCC::Equal, page, tag);
+
+        let fast = self.b.create_block();
+        let cold = self.b.create_block();
+        let merge = self.b.create_block();
+        for &t in results {
+            self.b.append_block_param(merge, t);
+        }
+        self.b.set_cold_block(cold);
+        self.b.ins().brif(hit, fast, &[], cold, &[]);
+
+        self.enter(cold);
+        let out = slow(self);
+        let out: Vec<BlockArg> = out.into_iter().map(BlockArg::from).collect();
+        self.b.ins().jump(merge, &out);
+
+        self.enter(fast);
+        let addend = offset_of!(TlbEntry, addend) as i32;
+        let addend = self.b.ins().load(types::I64, trusted(), entry, addend);
+        let at = self.b.ins().iadd(va, addend);
+        Ok(Fast { at, merge })
+    }
+
+    /// Continues behind the access.
+    fn merge(&mut self, f: &Fast, results: &[Value]) -> Vec<Value> {
+        let args: Vec<BlockArg> = results.iter().copied().map(BlockArg::from).collect();
+        self.b.ins().jump(f.merge, &args);
+        self.enter(f.merge);
+        self.b.block_params(f.merge).to_vec()
+    }
+
+    /// Starts to fill a block all of whose predecessors exist.
+    pub(super) fn enter(&mut self, block: Block) {
+        self.b.switch_to_block(block);
+        self.b.seal_block(block);
+    }
+
+    /// Calls a thunk with the exact state of the instruction in `Core`, and leaves if the guest faulted. `data` goes to
+    /// the data words of the scratch area; the results are found there.
+    fn out_of_line(&mut self, slow: Slow, m: MemOp, op: u64, va: Value, data: &[Value]) {
+        self.store_core(va, SCRATCH_VA);
+        let word = m.pack() | op << RMW_SHIFT | (self.retired as u64) << RETIRED_SHIFT;
+        let word = self.iconst(types::I32, word);
+        self.store_core(word, SCRATCH_WORD);
+        let mut at = SCRATCH_DATA;
+        for &v in data {
+            self.store_core(v, at);
+            at += 8;
+        }
+        self.store_pc_and_budget();
+        let (f, core) = (self.env.slow[slow as usize], self.env.core);
+        self.b.ins().call(f, &[core]);
+        let fault = self.load_core(types::I64, FAULT);
+        let go_on = self.b.create_block();
+        self.b.ins().brif(fault, self.env.fault, &[], go_on, &[]);
+        self.enter(go_on);
+    }
+
+    fn after_load(&mut self, o: Order) {
+        if !self.env.tso && matches!(o, Order::Acquire | Order::AcqRel) {
+            self.b.ins().fence();
+        }
+    }
+
+    fn before_store(&mut self, o: Order) {
+        if !self.env.tso && matches!(o, Order::Release | Order::AcqRel) {
+            self.b.ins().fence();
+        }
+    }
+
+    fn after_store(&mut self, o: Order) {
+        // A store-release is not reordered with a later load-acquire (RCsc, Arm ARM B2.3.11).
+        if matches!(o, Order::Release | Order::AcqRel) {
+            self.b.ins().fence();
+        }
+    }
+
+    /// Loads an element of at most 8 bytes from host memory, zero-extended.
+    fn read(&mut self, size: Size, at: Value, offset: u64) -> Value {
+        let o = offset as i32;
+        let i = self.b.ins();
+        match size {
+            Size::B1 => i.uload8(types::I64, guest(), at, o),
+            Size::B2 => i.uload16(types::I64, guest(), at, o),
+            Size::B4 => i.uload32(guest(), at, o),
+            Size::B8 | Size::B16 => i.load(types::I64, guest(), at, o),
+        }
+    }
+
+    /// Stores the low bytes of a value to host memory.
+    fn write(&mut self, size: Size, at: Value, offset: u64, v: Value) {
+        let o = offset as i32;
+        let i = self.b.ins();
+        match size {
+            Size::B1 => i.istore8(guest(), v, at, o),
+            Size::B2 => i.istore16(guest(), v, at, o),
+            Size::B4 => i.istore32(guest(), v, at, o),
+            Size::B8 | Size::B16 => i.store(guest(), v, at, o),
+        };
+    }
+
+    fn data_word(&mut self, n: i32) -> Value {
+        self.load_core(types::I64, SCRATCH_DATA + 8 * n)
+    }
+
+    pub(super) fn emit_load(&mut self, m: MemOp, va: Value) -> Value {
+        let slow = |e: &mut Self| {
+            e.out_of_line(Slow::Load, m, 0, va, &[]);
+            vec![e.data_word(0)]
+        };
+        let out = match self.access(m, va, m.size.bytes(), false, &[types::I64], slow) {
+            Ok(f) => {
+                let v = self.read(m.size, f.at, 0);
+                self.merge(&f, &[v])
+            }
+            Err(out) => out,
+        };
+        self.after_load(m.order);
+        out[0]
+    }
+
+    pub(super) fn emit_store(&mut self, m: MemOp, va: Value, v: Value) {
+        self.before_store(m.order);
+        let slow = |e: &mut Self| {
+            e.out_of_line(Slow::Store, m, 0, va, &[v]);
+            vec![]
+        };
+        if let Ok(f) = self.access(m, va, m.size.bytes(), true, &[], slow) {
+            self.write(m.size, f.at, 0, v);
+            self.merge(&f, &[]);
+        }
+        self.after_store(m.order);
+    }
+
+    pub(super) fn emit_load_pair(&mut self, m: MemOp, va: Value) -> (Value, Value) {
+        let n = m.size.bytes();
+        let slow = |e: &mut Self| {
+            e.out_of_line(Slow::LoadPair, m, 0, va, &[]);
+            vec![e.data_word(0), e.data_word(1)]
+        };
+        let out = match self.access(m, va, 2 * n, false, &[types::I64, types::I64], slow) {
+            Ok(f) => {
+                let lo = self.read(m.size, f.at, 0);
+                let hi = self.read(m.size, f.at, n);
+                self.merge(&f, &[lo, hi])
+            }
+            Err(out) => out,
+        };
+        self.after_load(m.order);
+        (out[0], out[1])
+    }
+
+    pub(super) fn emit_store_pair(&mut self, m: MemOp, va: Value, lo: Value, hi: Value) {
+        let n = m.size.bytes();
+        self.before_store(m.order);
+        let slow = |e: &mut Self| {
+            e.out_of_line(Slow::StorePair, m, 0, va, &[lo, hi]);
+            vec![]
+        };
+        if let Ok(f) = self.access(m, va, 2 * n, true, &[], slow) {
+            self.write(m.size, f.at, 0, lo);
+            self.write(m.size, f.at, n, hi);
+            self.merge(&f, &[]);
+        }
+        self.after_store(m.order);
+    }
+
+    pub(super) fn emit_vload(&mut self, m: MemOp, va: Value) -> Value {
+        if m.size != Size::B16 {
+            let v = self.emit_load(m, va);
+            return self.vector_from_low(v);
+        }
+        let slow = |e: &mut Self| {
+            e.out_of_line(Slow::Load128, m, 0, va, &[]);
+            vec![e.load_core(types::I8X16, SCRATCH_DATA)]
+        };
+        let out = match self.access(m, va, 16, false, &[types::I8X16], slow) {
+            Ok(f) => {
+                let v = self.b.ins().load(types::I8X16, guest(), f.at, 0);
+                self.merge(&f, &[v])
+            }
+            Err(out) => out,
+        };
+        self.after_load(m.order);
+        out[0]
+    }
+
+    pub(super) fn emit_vstore(&mut self, m: MemOp, va: Value, v: Value) {
+        if m.size != Size::B16 {
+            let low = self.emit_half(v, 0);
+            return self.emit_store(m, va, low);
+        }
+        self.before_store(m.order);
+        let slow = |e: &mut Self| {
+            e.out_of_line(Slow::Store128, m, 0, va, &[v]);
+            vec![]
+        };
+        if let Ok(f) = self.access(m, va, 16, true, &[], slow) {
+            self.b.ins().store(guest(), v, f.at, 0);
+            self.merge(&f, &[]);
+        }
+        self.after_store(m.order);
+    }
+
+    pub(super) fn emit_rmw(&mut self, op: Rmw, m: MemOp, va: Value, v: Value) -> Value {
+        self.sync();
+        self.out_of_line(Slow::Rmw, m, op as u64, va, &[v]);
+        self.data_word(0)
+    }
+
+    pub(super) fn emit_cas(&mut self, m: MemOp, va: Value, expected: Value, new: Value) -> Value {
+        self.sync();
+        self.out_of_line(Slow::Cas, m, 0, va, &[expected, new]);
+        self.data_word(0)
+    }
+}

@@ -1,0 +1,380 @@
+//! [`ClifEmitter`]: the instance of [`Emit`] that compiles.
+//!
+//! Guest registers are SSA values inside a region and are stored to [`Core`] where somebody may look: before every
+//! access or helper that may fault, and at exits. Flags stay symbolic inside a block. Vector registers live in memory.
+
+mod alu;
+mod call;
+mod control;
+mod flags;
+mod mem;
+mod vector;
+
+use std::convert::Infallible;
+use std::marker::PhantomData;
+use std::mem::offset_of;
+
+use cranelift_codegen::ir::{
+    Block, FuncRef, InstBuilder, InstructionData, MemFlagsData, Opcode, SigRef, Type, Value, ValueDef, types,
+};
+use cranelift_frontend::{FunctionBuilder, Variable};
+use lyrebird_isa::ops::Width;
+use lyrebird_isa::state::{REG_SINK, REG_ZERO, REGS, Reg};
+use lyrebird_isa::{Bin, Cc, Cond, Core, Cpu, Emit, FlagOp, Helper, JumpKind, Lane, MemOp, Rmw, Un, VBin};
+
+pub(super) use control::Layout;
+use flags::Flags;
+
+/// Out-of-line accesses, in the order in which a region's function imports them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub(super) enum Slow {
+    Load,
+    Store,
+    LoadPair,
+    StorePair,
+    Load128,
+    Store128,
+    Rmw,
+    Cas,
+}
+
+impl Slow {
+    /// All of them, in the order of their discriminants.
+    pub(super) const ALL: [Slow; 8] = [
+        Slow::Load,
+        Slow::Store,
+        Slow::LoadPair,
+        Slow::StorePair,
+        Slow::Load128,
+        Slow::Store128,
+        Slow::Rmw,
+        Slow::Cas,
+    ];
+}
+
+/// What the instruction word of an out-of-line access carries besides the [`MemOp`]: where an operation and the number
+/// of instructions retired in the block stand.
+pub(super) const RMW_SHIFT: u32 = 20;
+/// See [`RMW_SHIFT`].
+pub(super) const RETIRED_SHIFT: u32 = 24;
+/// Bits of the word that are the [`MemOp`].
+pub(super) const MEMOP_MASK: u64 = (1 << RMW_SHIFT) - 1;
+
+/// Offset in bytes of a word of [`Core::scratch`]: address, instruction word, two words of data (16-byte aligned).
+pub(super) const SCRATCH_VA: i32 = offset_of!(Core, scratch) as i32;
+/// See [`SCRATCH_VA`].
+pub(super) const SCRATCH_WORD: i32 = SCRATCH_VA + 8;
+/// See [`SCRATCH_VA`].
+pub(super) const SCRATCH_DATA: i32 = SCRATCH_VA + 16;
+
+/// Accesses to [`Core`] and the TLB tables.
+pub(super) fn trusted() -> MemFlagsData {
+    MemFlagsData::trusted()
+}
+
+/// How a compiled block goes on; set by its last instruction.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Goes {
+    Next,
+    Branch(Value),
+    Jump,
+    Indirect(Value),
+}
+
+/// What a function has once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Env {
+    /// Pointer to [`Core`].
+    pub core: Value,
+    /// The inline TLB table, loaded at entry: it changes only where a region is left.
+    pub tlb: Option<Value>,
+    /// Signature of helpers.
+    pub helper_sig: SigRef,
+    /// Imported thunks by [`Slow`].
+    pub slow: [FuncRef; 8],
+    /// Returns its parameter.
+    pub ret: Block,
+    /// Returns [`super::RegionExit::Fault`]; everything is in `Core`.
+    pub fault: Block,
+    /// All accesses go out of line.
+    pub verify: bool,
+    /// The host keeps loads and stores in order, but for a load passing an earlier store.
+    pub tso: bool,
+    /// Virtual page of the region.
+    pub page: u64,
+}
+
+/// Compiles the instructions of one region.
+#[expect(missing_debug_implementations, reason = "`FunctionBuilder` has none")]
+pub struct ClifEmitter<'a, 'f, C: Cpu> {
+    pub(super) b: &'a mut FunctionBuilder<'f>,
+    pub(super) env: Env,
+    pub(super) vars: [Option<Variable>; REGS],
+    /// Budget at the start of the guest block.
+    pub(super) budget: Value,
+    /// Values of registers that are known.
+    val: [Option<Value>; REGS],
+    /// Registers whose value only `Core` knows.
+    stale: u64,
+    /// Registers whose value `Core` may not know.
+    dirty: u64,
+    flags: Flags,
+    flags_dirty: bool,
+    /// The instruction at hand.
+    pc: u64,
+    /// Instructions of the block before it.
+    retired: u32,
+    /// It has written a register or the flags.
+    wrote: bool,
+    pub(super) goes: Goes,
+    pub(super) error: Option<(u64, &'static str)>,
+    cpu: PhantomData<fn() -> C>,
+}
+
+impl<'a, 'f, C: Cpu> ClifEmitter<'a, 'f, C> {
+    pub(super) fn new(b: &'a mut FunctionBuilder<'f>, env: Env, budget: Value) -> Self {
+        ClifEmitter {
+            b,
+            env,
+            vars: [None; REGS],
+            budget,
+            val: [None; REGS],
+            stale: 0,
+            dirty: 0,
+            flags: Flags::InCore,
+            flags_dirty: false,
+            pc: 0,
+            retired: 0,
+            wrote: false,
+            goes: Goes::Next,
+            error: None,
+            cpu: PhantomData,
+        }
+    }
+
+    /// Before each instruction.
+    pub(super) fn begin_insn(&mut self, pc: u64, retired: u32) {
+        self.pc = pc;
+        self.retired = retired;
+        self.wrote = false;
+        self.goes = Goes::Next;
+    }
+
+    fn fail(&mut self, what: &'static str) {
+        self.error.get_or_insert((self.pc, what));
+    }
+
+    fn iconst(&mut self, ty: Type, v: u64) -> Value {
+        let mask = if ty == types::I64 { u64::MAX } else { (1 << ty.bits()) - 1 };
+        self.b.ins().iconst(ty, (v & mask) as i64)
+    }
+
+    /// The value of a constant, zero-extended.
+    fn as_const(&self, v: Value) -> Option<u64> {
+        let ValueDef::Result(inst, _) = self.b.func.dfg.value_def(v) else { return None };
+        match self.b.func.dfg.insts[inst] {
+            InstructionData::UnaryImm { opcode: Opcode::Iconst, imm } => Some(imm.bits() as u64),
+            _ => None,
+        }
+    }
+
+    /// What `v` zero-extends, if it does.
+    fn extended(&self, v: Value) -> Option<Value> {
+        let ValueDef::Result(inst, _) = self.b.func.dfg.value_def(v) else { return None };
+        match self.b.func.dfg.insts[inst] {
+            InstructionData::Unary { opcode: Opcode::Uextend, arg } => Some(arg),
+            _ => None,
+        }
+    }
+
+    fn load_core(&mut self, ty: Type, offset: i32) -> Value {
+        self.b.ins().load(ty, trusted(), self.env.core, offset)
+    }
+
+    fn store_core(&mut self, v: Value, offset: i32) {
+        self.b.ins().store(trusted(), v, self.env.core, offset);
+    }
+
+    fn reg_offset(r: usize) -> i32 {
+        (offset_of!(Core, regs) + 8 * r) as i32
+    }
+
+    fn read_reg(&mut self, r: Reg) -> Value {
+        if r == REG_ZERO {
+            return self.iconst(types::I64, 0);
+        }
+        let i = r.0 as usize & (REGS - 1);
+        if let Some(v) = self.val[i] {
+            return v;
+        }
+        if self.stale & 1 << i == 0 {
+            self.fail("reads a register that its scan does not name");
+        }
+        let v = self.load_core(types::I64, Self::reg_offset(i));
+        self.stale &= !(1 << i);
+        self.val[i] = Some(v);
+        v
+    }
+
+    fn write_reg(&mut self, r: Reg, v: Value) {
+        if r == REG_SINK {
+            return;
+        }
+        let i = r.0 as usize & (REGS - 1);
+        self.val[i] = Some(v);
+        self.stale &= !(1 << i);
+        self.dirty |= 1 << i;
+        self.wrote = true;
+    }
+
+    /// Stores the registers in `mask`.
+    fn store_regs(&mut self, mask: u64) {
+        let mut m = mask;
+        while m != 0 {
+            let i = m.trailing_zeros() as usize;
+            m &= m - 1;
+            match self.val[i] {
+                Some(v) => self.store_core(v, Self::reg_offset(i)),
+                None => self.fail("dirties a register that its scan does not name"),
+            }
+        }
+    }
+
+    /// Brings `Core` up to date before something that may fault or look.
+    fn sync(&mut self) {
+        if self.wrote {
+            self.fail("writes a register or flags before its last fallible operation");
+        }
+        self.store_regs(self.dirty);
+        self.dirty = 0;
+        self.store_flags();
+        self.flags_dirty = false;
+    }
+}
+
+impl<C: Cpu> Emit for ClifEmitter<'_, '_, C> {
+    type Cpu = C;
+    type Val = Value;
+    type Bool = Value;
+    type Vec = Value;
+    type Fault = Infallible;
+
+    fn imm(&mut self, v: u64) -> Value {
+        self.iconst(types::I64, v)
+    }
+    fn reg(&mut self, r: Reg) -> Value {
+        self.read_reg(r)
+    }
+    fn set_reg(&mut self, r: Reg, v: Value) {
+        self.write_reg(r, v);
+    }
+    fn bin(&mut self, op: Bin, w: Width, a: Value, b: Value) -> Value {
+        self.emit_bin(op, w, a, b)
+    }
+    fn un(&mut self, op: Un, w: Width, a: Value) -> Value {
+        self.emit_un(op, w, a)
+    }
+    fn zext(&mut self, from: Width, a: Value) -> Value {
+        self.emit_zext(from, a)
+    }
+    fn sext(&mut self, from: Width, a: Value) -> Value {
+        self.emit_sext(from, a)
+    }
+    fn cmp(&mut self, cc: Cc, w: Width, a: Value, b: Value) -> Value {
+        self.emit_cmp(cc, w, a, b)
+    }
+    fn select(&mut self, c: Value, a: Value, b: Value) -> Value {
+        self.b.ins().select(c, a, b)
+    }
+    fn bool_val(&mut self, c: Value) -> Value {
+        self.b.ins().uextend(types::I64, c)
+    }
+    fn set_flags(&mut self, op: FlagOp, w: Width, a: Value, b: Value) {
+        self.put_flags(Flags::Lazy { op, w, a, b });
+    }
+    fn set_flags_if(&mut self, c: Value, op: FlagOp, w: Width, a: Value, b: Value, nzcv: u32) {
+        self.put_flags(Flags::Choice { c, op, w, a, b, nzcv });
+    }
+    fn set_nzcv(&mut self, v: Value) {
+        let mask = self.imm(0xf000_0000);
+        let v = self.emit_bin(Bin::And, Width::W64, v, mask);
+        self.put_flags(Flags::Raw(v));
+    }
+    fn nzcv(&mut self) -> Value {
+        self.raw_flags()
+    }
+    fn cond(&mut self, c: Cond) -> Value {
+        self.holds(c)
+    }
+    fn load(&mut self, m: MemOp, va: Value) -> Result<Value, Infallible> {
+        Ok(self.emit_load(m, va))
+    }
+    fn store(&mut self, m: MemOp, va: Value, v: Value) -> Result<(), Infallible> {
+        self.emit_store(m, va, v);
+        Ok(())
+    }
+    fn load_pair(&mut self, m: MemOp, va: Value) -> Result<(Value, Value), Infallible> {
+        Ok(self.emit_load_pair(m, va))
+    }
+    fn store_pair(&mut self, m: MemOp, va: Value, lo: Value, hi: Value) -> Result<(), Infallible> {
+        self.emit_store_pair(m, va, lo, hi);
+        Ok(())
+    }
+    fn vload(&mut self, m: MemOp, va: Value) -> Result<Value, Infallible> {
+        Ok(self.emit_vload(m, va))
+    }
+    fn vstore(&mut self, m: MemOp, va: Value, v: Value) -> Result<(), Infallible> {
+        self.emit_vstore(m, va, v);
+        Ok(())
+    }
+    fn rmw(&mut self, op: Rmw, m: MemOp, va: Value, v: Value) -> Result<Value, Infallible> {
+        Ok(self.emit_rmw(op, m, va, v))
+    }
+    fn cas(&mut self, m: MemOp, va: Value, expected: Value, new: Value) -> Result<Value, Infallible> {
+        Ok(self.emit_cas(m, va, expected, new))
+    }
+    fn fence(&mut self) {
+        self.b.ins().fence();
+    }
+    fn vreg(&mut self, r: u8) -> Value {
+        self.load_core(types::I8X16, Self::vreg_offset(r))
+    }
+    fn set_vreg(&mut self, r: u8, v: Value) {
+        self.wrote = true;
+        self.store_core(v, Self::vreg_offset(r));
+    }
+    fn vec(&mut self, lo: Value, hi: Value) -> Value {
+        self.emit_vec(lo, hi)
+    }
+    fn vec_lo(&mut self, v: Value) -> Value {
+        self.emit_half(v, 0)
+    }
+    fn vec_hi(&mut self, v: Value) -> Value {
+        self.emit_half(v, 1)
+    }
+    fn vbin(&mut self, op: VBin, lane: Lane, a: Value, b: Value) -> Value {
+        self.emit_vbin(op, lane, a, b)
+    }
+    fn vsplat(&mut self, lane: Lane, v: Value) -> Value {
+        self.emit_splat(lane, v)
+    }
+    fn call(&mut self, h: Helper<C>, args: [Value; 3]) -> Result<Value, Infallible> {
+        Ok(self.emit_call(h, args))
+    }
+    fn branch(&mut self, c: Value, _taken: u64) {
+        self.goes = Goes::Branch(c);
+    }
+    fn jump(&mut self, _target: u64, _k: JumpKind) {
+        self.goes = Goes::Jump;
+    }
+    fn jump_reg(&mut self, target: Value, _k: JumpKind) {
+        self.goes = Goes::Indirect(target);
+    }
+    fn sync_next(&mut self) {
+        self.fail("ends with a synchronisation, which its type does not say");
+    }
+    fn sync_pc(&mut self) {
+        self.fail("ends with a synchronisation, which its type does not say");
+    }
+}

@@ -1,0 +1,248 @@
+//! The CLIF function of a region, and those of the thunks behind its memory accesses.
+
+use std::mem::offset_of;
+
+use cranelift_codegen::ir::{
+    AbiParam, BlockArg, ExtFuncData, ExternalName, Function, InstBuilder, MemFlagsData, Signature,
+    UserExternalName, types,
+};
+use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
+use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
+use lyrebird_isa::state::PAGE_MASK;
+use lyrebird_isa::{Core, Cpu, Visitor};
+
+use super::compiler::CompileError;
+use super::emit::{
+    ClifEmitter, Env, Layout, MEMOP_MASK, RETIRED_SHIFT, RMW_SHIFT, SCRATCH_DATA, SCRATCH_VA, SCRATCH_WORD,
+    Slow,
+};
+use super::flow::{GENERAL, Region};
+use super::region::{RegionExit, RegionRequest};
+use super::slow::SlowPaths;
+
+const PC: i32 = offset_of!(Core, pc) as i32;
+const BUDGET: i32 = offset_of!(Core, budget) as i32;
+
+/// What differs between hosts.
+#[derive(Clone, Copy)]
+pub struct Host {
+    /// Convention of `extern "C"`.
+    pub call_conv: CallConv,
+    /// Total store order.
+    pub tso: bool,
+    /// What [`FunctionBuilder::finalize`] wants to know.
+    pub frontend: TargetFrontendConfig,
+}
+
+/// Signature of a thunk: takes the core, keeps all registers.
+fn thunk_signature() -> Signature {
+    let mut sig = Signature::new(CallConv::PreserveAll);
+    sig.params.push(AbiParam::new(types::I64));
+    sig
+}
+
+struct EmitVisitor<'e, 'a, 'f, C: Cpu>(&'e mut ClifEmitter<'a, 'f, C>);
+
+impl<C: Cpu> Visitor<C> for EmitVisitor<'_, '_, '_, C> {
+    type Out = ();
+
+    fn visit<S: lyrebird_isa::Sem<C>>(self, s: S) {
+        let Ok(()) = s.sem(self.0);
+    }
+}
+
+/// Builds the function of a region: `extern "C" fn(core: *mut Core) -> RegionExit`.
+pub fn build_region<C: Cpu>(
+    func: &mut Function,
+    context: &mut FunctionBuilderContext,
+    host: Host,
+    region: &Region,
+    request: &RegionRequest,
+) -> Result<(), CompileError> {
+    func.signature = Signature::new(host.call_conv);
+    func.signature.params.push(AbiParam::new(types::I64));
+    func.signature.returns.push(AbiParam::new(types::I64));
+    let mut builder = FunctionBuilder::new(func, context);
+    let b = &mut builder;
+
+    let entry = b.create_block();
+    b.append_block_params_for_function_params(entry);
+    b.switch_to_block(entry);
+    b.seal_block(entry);
+    let core = b.block_params(entry)[0];
+
+    let mut helper_sig = Signature::new(host.call_conv);
+    helper_sig.params = vec![AbiParam::new(types::I64); 4];
+    helper_sig.returns = vec![AbiParam::new(types::I64)];
+    let helper_sig = b.import_signature(helper_sig);
+    let thunk_sig = b.import_signature(thunk_signature());
+    let slow = Slow::ALL.map(|s| {
+        let name = b.func.declare_imported_user_function(UserExternalName::new(0, s as u32));
+        b.import_function(ExtFuncData {
+            name: ExternalName::user(name),
+            signature: thunk_sig,
+            colocated: true,
+            patchable: false,
+        })
+    });
+
+    let trusted = MemFlagsData::trusted();
+    let ret = b.create_block();
+    b.append_block_param(ret, types::I64);
+    let fault = b.create_block();
+    b.set_cold_block(fault);
+
+    let head = &region.blocks[0];
+    let head_pc = head.insns.first().map_or(0, |i| i.pc);
+    let budget_var = b.declare_var(types::I64);
+    let budget = b.ins().load(types::I64, trusted, core, BUDGET);
+    b.def_var(budget_var, budget);
+    // The upper half of the address: inside the region only the lower is stored.
+    let pc = b.ins().iconst(types::I64, head_pc as i64);
+    b.ins().store(trusted, pc, core, PC);
+    let tlb = (region.has_memory() && !request.verify)
+        .then(|| b.ins().load(types::I64, trusted, core, offset_of!(Core, tlb) as i32));
+
+    let env = Env {
+        core,
+        tlb,
+        helper_sig,
+        slow,
+        ret,
+        fault,
+        verify: request.verify,
+        tso: host.tso,
+        page: head_pc & PAGE_MASK,
+    };
+    let mut e = ClifEmitter::<C>::new(b, env, budget);
+    let needed = region.blocks.iter().fold(0, |m, b| m | b.live_in | b.live_out) & GENERAL;
+    for r in (0..64).filter(|r| needed & 1 << r != 0) {
+        let var = e.b.declare_var(types::I64);
+        e.vars[r] = Some(var);
+        if head.live_in & 1 << r != 0 {
+            let offset = (offset_of!(Core, regs) + 8 * r) as i32;
+            let v = e.b.ins().load(types::I64, trusted, core, offset);
+            e.b.def_var(var, v);
+        }
+    }
+    let heads: Vec<_> = region.blocks.iter().map(|_| e.b.create_block()).collect();
+    e.b.ins().jump(heads[0], &[]);
+
+    let layout = Layout { region, heads, budget: budget_var };
+    // A block whose predecessors have all been emitted can be sealed at once, which saves it block parameters.
+    let mut loops = vec![false; region.blocks.len()];
+    for (i, b) in region.blocks.iter().enumerate() {
+        for to in b.succ.iter().filter_map(|&(_, to)| to) {
+            loops[to] |= to <= i;
+        }
+    }
+    let mut flags = vec![None; region.blocks.len()];
+    for (i, block) in region.blocks.iter().enumerate() {
+        e.b.switch_to_block(layout.heads[i]);
+        if !loops[i] {
+            e.b.seal_block(layout.heads[i]);
+        }
+        e.begin_block(block, layout.budget, block.inherits.and_then(|p| flags[p]));
+        let source = &request.blocks[block.source];
+        for (n, insn) in block.insns.iter().enumerate() {
+            e.begin_insn(insn.pc, n as u32);
+            C::decode(&source.bytes[insn.offset..], insn.pc, request.mode, EmitVisitor(&mut e));
+        }
+        flags[i] = Some(e.flag_state());
+        e.end_block(i, &layout);
+    }
+    let error = e.error;
+
+    b.switch_to_block(fault);
+    let code = b.ins().iconst(types::I64, RegionExit::Fault as i64);
+    b.ins().jump(ret, &[BlockArg::from(code)]);
+    b.switch_to_block(ret);
+    let code = b.block_params(ret)[0];
+    b.ins().return_(&[code]);
+    b.seal_all_blocks();
+    builder.finalize(host.frontend);
+    match error {
+        Some((pc, what)) => Err(CompileError::Semantics { pc, what }),
+        None => Ok(()),
+    }
+}
+
+/// Builds a thunk: `preserve_all fn(core: *mut Core)`. It finds its arguments in [`Core::scratch`], makes
+/// [`Core::budget`] exact, and leaves results in the data words.
+pub fn build_thunk(
+    func: &mut Function,
+    context: &mut FunctionBuilderContext,
+    host: Host,
+    slow: Slow,
+    paths: &SlowPaths,
+) {
+    func.signature = thunk_signature();
+    let mut builder = FunctionBuilder::new(func, context);
+    let b = &mut builder;
+    let entry = b.create_block();
+    b.append_block_params_for_function_params(entry);
+    b.switch_to_block(entry);
+    b.seal_block(entry);
+    let core = b.block_params(entry)[0];
+    let trusted = MemFlagsData::trusted();
+
+    let va = b.ins().load(types::I64, trusted, core, SCRATCH_VA);
+    let word = b.ins().uload32(trusted, core, SCRATCH_WORD);
+    let retired = b.ins().ushr_imm_u(word, RETIRED_SHIFT as i64);
+    let budget = b.ins().load(types::I64, trusted, core, BUDGET);
+    let budget = b.ins().isub(budget, retired);
+    b.ins().store(trusted, budget, core, BUDGET);
+    let memop = b.ins().band_imm_u(word, MEMOP_MASK as i64);
+    let data =
+        |b: &mut FunctionBuilder<'_>, n: i32| b.ins().load(types::I64, trusted, core, SCRATCH_DATA + 8 * n);
+    let out = b.ins().iadd_imm_u(core, SCRATCH_DATA as i64);
+
+    let mut args = vec![core, va, memop];
+    let (f, returns) = match slow {
+        Slow::Load => (paths.load as *const (), true),
+        Slow::Store => {
+            args.push(data(b, 0));
+            (paths.store as *const (), false)
+        }
+        Slow::LoadPair => {
+            args.push(out);
+            (paths.load_pair as *const (), false)
+        }
+        Slow::StorePair => {
+            args.extend([data(b, 0), data(b, 1)]);
+            (paths.store_pair as *const (), false)
+        }
+        Slow::Load128 => {
+            args.push(out);
+            (paths.load128 as *const (), false)
+        }
+        Slow::Store128 => {
+            args.extend([data(b, 0), data(b, 1)]);
+            (paths.store128 as *const (), false)
+        }
+        Slow::Rmw => {
+            let op = b.ins().ushr_imm_u(word, RMW_SHIFT as i64);
+            let op = b.ins().band_imm_u(op, 15);
+            args.extend([data(b, 0), op]);
+            (paths.rmw as *const (), true)
+        }
+        Slow::Cas => {
+            args.extend([data(b, 0), data(b, 1)]);
+            (paths.cas as *const (), true)
+        }
+    };
+    let mut sig = Signature::new(host.call_conv);
+    sig.params = vec![AbiParam::new(types::I64); args.len()];
+    if returns {
+        sig.returns.push(AbiParam::new(types::I64));
+    }
+    let sig = b.import_signature(sig);
+    let f = b.ins().iconst(types::I64, f as i64);
+    let call = b.ins().call_indirect(sig, f, &args);
+    if returns {
+        let v = b.inst_results(call)[0];
+        b.ins().store(trusted, v, core, SCRATCH_DATA);
+    }
+    b.ins().return_(&[]);
+    builder.finalize(host.frontend);
+}

@@ -1,0 +1,208 @@
+//! Directed programs: loops, faults in the middle, exits, budgets, page crossings, and what the compiler refuses.
+
+use lyrebird_isa::state::PAGE_SIZE;
+use lyrebird_isa::{Cond, FlagOp};
+use lyrebird_jit::t1::{CompileError, CompileThread, CompiledRegion, Compiler, RegionExit};
+
+use crate::guest::{Insn, LEN, MEM, TestCpu, group};
+use crate::{address, compiler, request, run};
+
+fn compile(c: &mut Compiler<TestCpu>, program: &[Insn], blocks: &[(usize, usize)]) -> CompiledRegion {
+    match c.compile(request(program, blocks)) {
+        Ok(r) => r,
+        Err(f) => panic!("{}\n{}", f.error, f.clif.unwrap_or_default()),
+    }
+}
+
+const W64: u8 = 3;
+
+fn add(d: u8, n: u8, m: u8) -> Insn {
+    Insn { group: group::BIN, sub: 0, d, n, m, x: W64, imm: 0 }
+}
+
+fn subs(d: u8, n: u8, m: u8) -> Insn {
+    Insn { group: group::FLAGS, sub: 0, d, n, m, x: W64, imm: 0 }
+}
+
+fn bcond(c: Cond, imm: i16) -> Insn {
+    Insn { group: group::BCOND, sub: c as u8, imm, ..Insn::default() }
+}
+
+fn load(d: u8, n: u8, imm: i16) -> Insn {
+    Insn { group: group::LOAD, sub: 3, d, n, imm, ..Insn::default() }
+}
+
+fn store(d: u8, n: u8, imm: i16) -> Insn {
+    Insn { group: group::STORE, sub: 3, d, n, imm, ..Insn::default() }
+}
+
+/// x0 += x1; x1 -= x2; loop while x1 != 0.
+fn sum_loop() -> [Insn; 3] {
+    [add(0, 0, 1), subs(1, 1, 2), bcond(Cond::Ne, -2)]
+}
+
+#[test]
+fn a_loop_runs_inside_and_leaves_exact_state() {
+    let mut cpu = TestCpu::new();
+    let r = compile(&mut compiler(), &sum_loop(), &[(0, 3)]);
+    cpu.core.regs[1] = 1000;
+    cpu.core.regs[2] = 1;
+    cpu.core.budget = 10_000;
+    assert_eq!(run(&r, &mut cpu), RegionExit::Next);
+    assert_eq!(cpu.core.regs[..3], [500_500, 0, 1]);
+    assert_eq!(cpu.core.pc, address(3));
+    assert_eq!(cpu.core.budget, 10_000 - 3000);
+    assert_eq!((cpu.core.flag_op, cpu.core.flag_a, cpu.core.flag_b), (FlagOp::Sub as u64, 1, 1));
+}
+
+#[test]
+fn the_budget_ends_a_loop_at_its_back_edge() {
+    let mut cpu = TestCpu::new();
+    let r = compile(&mut compiler(), &sum_loop(), &[(0, 3)]);
+    cpu.core.regs[1] = u64::MAX;
+    cpu.core.regs[2] = 1;
+    cpu.core.budget = 100;
+    assert_eq!(run(&r, &mut cpu), RegionExit::Budget);
+    assert_eq!(cpu.core.pc, address(0));
+    assert_eq!(cpu.core.budget, 100 - 34 * 3);
+    assert_eq!(cpu.core.regs[1], u64::MAX - 34);
+    // And it can be resumed.
+    cpu.core.budget = 4;
+    assert_eq!(run(&r, &mut cpu), RegionExit::Budget);
+    assert_eq!((cpu.core.regs[1], cpu.core.budget), (u64::MAX - 36, -2));
+}
+
+#[test]
+fn a_fault_in_the_middle_shows_the_state_before_its_instruction() {
+    let program = [subs(3, 0, 1), add(4, 0, 1), load(5, 6, 0), add(4, 4, 4), add(5, 5, 5)];
+    let mut cpu = TestCpu::new();
+    let r = compile(&mut compiler(), &program, &[(0, 5)]);
+    cpu.core.regs[..7].copy_from_slice(&[10, 3, 0, 0, 0, 55, MEM + 4 * PAGE_SIZE]);
+    cpu.core.budget = 50;
+    assert_eq!(run(&r, &mut cpu), RegionExit::Fault);
+    assert_eq!(cpu.core.fault, 1);
+    assert_eq!(cpu.core.pc, address(2));
+    assert_eq!(cpu.core.budget, 48);
+    assert_eq!(cpu.core.regs[3..7], [7, 13, 55, MEM + 4 * PAGE_SIZE]);
+    assert_eq!((cpu.core.flag_op, cpu.core.flag_a, cpu.core.flag_b), (FlagOp::Sub as u64, 10, 3));
+    assert_eq!(cpu.log, [(MEM + 4 * PAGE_SIZE, address(2), 48)]);
+}
+
+#[test]
+fn a_fault_in_a_helper_shows_its_instruction() {
+    let call = Insn { group: group::CALL, sub: 2, d: 5, n: 2, m: 3, x: 0, imm: 4 };
+    let mut cpu = TestCpu::new();
+    let r = compile(&mut compiler(), &[add(0, 0, 1), call, add(0, 0, 5)], &[(0, 3)]);
+    cpu.core.regs[..6].copy_from_slice(&[1, 2, 15, 0, 9, 5]);
+    cpu.core.budget = 50;
+    assert_eq!(run(&r, &mut cpu), RegionExit::Fault);
+    assert_eq!((cpu.core.fault, cpu.core.pc, cpu.core.budget), (7, address(1), 49));
+    assert_eq!(cpu.core.regs[..6], [3, 2, 15, 0, 9, 5]);
+}
+
+#[test]
+fn accesses_hit_the_tlb_and_crossings_do_not() {
+    let program = [load(1, 0, 0), store(1, 0, 64)];
+    let mut cpu = TestCpu::new();
+    for (i, b) in cpu.mem.iter_mut().enumerate() {
+        *b = i as u8 ^ (i >> 8) as u8;
+    }
+    let r = compile(&mut compiler(), &program, &[(0, 2)]);
+    let word = |m: &[u8], at: usize| u64::from_le_bytes(m[at..at + 8].try_into().expect("8 bytes"));
+    for offset in [0, 3, PAGE_SIZE - 8, PAGE_SIZE - 7, PAGE_SIZE - 1, PAGE_SIZE, 2 * PAGE_SIZE - 72] {
+        cpu.core.regs[0] = MEM + offset;
+        cpu.log.clear();
+        let want = word(&cpu.mem, offset as usize);
+        run(&r, &mut cpu);
+        assert_eq!(cpu.core.regs[1], want, "{offset:#x}");
+        assert_eq!(word(&cpu.mem, offset as usize + 64), want, "{offset:#x}");
+        let crosses = offset % PAGE_SIZE > PAGE_SIZE - 8;
+        assert_eq!(cpu.log.len(), crosses as usize, "{offset:#x}");
+    }
+}
+
+#[test]
+fn required_alignment_goes_slow_and_faults() {
+    let aligned = Insn { x: 1, ..load(1, 0, 0) };
+    let pair = Insn { group: group::LOAD_PAIR, sub: 3, d: 1, n: 0, m: 2, x: 1, imm: 0 };
+    let mut cpu = TestCpu::new();
+    let mut c = compiler();
+    for i in [aligned, pair] {
+        let r = compile(&mut c, &[i], &[(0, 1)]);
+        for (va, faults) in [(MEM, 0), (MEM + 8, 0), (MEM + 4, 2), (MEM + PAGE_SIZE - 8, 0)] {
+            cpu.core.regs[0] = va;
+            cpu.core.fault = 0;
+            run(&r, &mut cpu);
+            assert_eq!(cpu.core.fault, faults, "{i:?} {va:#x}");
+        }
+    }
+}
+
+#[test]
+fn a_synchronising_instruction_is_left_to_t0() {
+    let sync = Insn { group: group::SYNC, ..Insn::default() };
+    let program = [add(1, 1, 1), sync, add(2, 2, 2)];
+    let mut cpu = TestCpu::new();
+    let mut c = compiler();
+    let r = compile(&mut c, &program, &[(0, 2)]);
+    cpu.core.regs[1] = 4;
+    cpu.core.budget = 9;
+    assert_eq!(run(&r, &mut cpu), RegionExit::Interp);
+    assert_eq!((cpu.core.pc, cpu.core.budget), (address(1), 8));
+    assert_eq!(cpu.core.regs[..2], [0, 8]);
+    let f = c.compile(request(&program, &[(1, 1)])).expect_err("nothing to compile");
+    assert!(matches!(f.error, CompileError::Empty(pc) if pc == address(1)), "{}", f.error);
+}
+
+#[test]
+fn overlapping_blocks_are_cut() {
+    // Blocks 0..4 and 2..4 share their tail.
+    let program = [add(0, 0, 1), add(0, 0, 1), add(0, 0, 1), bcond(Cond::Eq, -1)];
+    let r = compile(&mut compiler(), &program, &[(0, 4), (2, 2)]);
+    assert_eq!(r.guest_insns, 4);
+    let mut cpu = TestCpu::new();
+    cpu.core.regs[1] = 1;
+    cpu.core.budget = 10;
+    cpu.core.set_nzcv(lyrebird_isa::flags::Z);
+    assert_eq!(run(&r, &mut cpu), RegionExit::Budget);
+    assert_eq!((cpu.core.regs[0], cpu.core.pc), (6, address(2)));
+    assert_eq!(cpu.core.budget, 0);
+}
+
+#[test]
+fn writing_before_a_fault_is_refused() {
+    let rogue = Insn { group: group::ROGUE, d: 1, n: 0, ..Insn::default() };
+    let f = compiler().compile(request(&[add(0, 0, 0), rogue], &[(0, 2)])).expect_err("a broken rule");
+    assert!(matches!(f.error, CompileError::Semantics { pc, .. } if pc == address(1)), "{}", f.error);
+    assert_eq!(f.request.blocks[0].bytes.len(), 2 * LEN);
+}
+
+#[test]
+fn every_access_is_seen_under_verify() {
+    let mut cpu = TestCpu::new();
+    let mut q = request(&[load(1, 0, 0), store(1, 0, 8)], &[(0, 2)]);
+    q.verify = true;
+    q.dump = true;
+    let r = compiler().compile(q).expect("compiles");
+    cpu.core.regs[0] = MEM;
+    cpu.core.budget = 7;
+    run(&r, &mut cpu);
+    assert_eq!(cpu.log, [(MEM, address(0), 7), (MEM + 8, address(1), 6)]);
+    let dump = r.dump.expect("asked for");
+    assert!(dump.contains("Insn") && dump.contains("function u0:0"), "{dump}");
+}
+
+#[test]
+fn the_thread_answers_every_request() {
+    let thread = CompileThread::spawn(compiler()).expect("a thread");
+    for id in 0..20 {
+        let mut q = request(&sum_loop(), &[(0, 3)]);
+        (q.id, q.heat) = (id, id);
+        thread.request(q).expect("room in the queue");
+    }
+    let mut ids: Vec<u64> =
+        (0..20).map(|_| thread.wait().expect("an answer").expect("compiles").id).collect();
+    ids.sort_unstable();
+    assert_eq!(ids, (0..20).collect::<Vec<_>>());
+    assert!(thread.poll().is_none());
+}

@@ -1,0 +1,70 @@
+//! T1 against the interpreter and against the definitions in `isa::ops`.
+
+mod control;
+mod guest;
+mod ops;
+mod random;
+
+use guest::{Insn, LEN, TestCpu};
+use lyrebird_jit::t1::{
+    Arena, CompiledRegion, Compiler, CompilerConfig, RegionBlock, RegionExit, RegionRequest,
+};
+
+/// Address of the first instruction of a test program.
+pub(crate) const CODE: u64 = 0xffff_8000_1000_0400;
+
+pub(crate) fn compiler() -> Compiler<TestCpu> {
+    let arena = Arena::new(64 << 20).expect("memory for code");
+    let mut config = CompilerConfig::of::<TestCpu>();
+    config.verify_clif = true;
+    Compiler::new(arena, config).expect("a compiler for this host")
+}
+
+/// The region of `blocks`, given as positions and lengths in `program`.
+pub(crate) fn request(program: &[Insn], blocks: &[(usize, usize)]) -> RegionRequest {
+    let blocks = blocks
+        .iter()
+        .map(|&(at, n)| RegionBlock {
+            pc: address(at),
+            bytes: program[at..at + n].iter().flat_map(|i| i.bytes()).collect(),
+        })
+        .collect();
+    RegionRequest { id: 1, mode: 0, heat: 0, blocks, dump: false, verify: false }
+}
+
+pub(crate) fn address(at: usize) -> u64 {
+    CODE + (at * LEN) as u64
+}
+
+/// Runs a region.
+pub(crate) fn run(r: &CompiledRegion, cpu: &mut TestCpu) -> RegionExit {
+    let f = r.code.as_region();
+    // SAFETY: the region was compiled for `TestCpu`, whose first field is its core, and the code is alive.
+    let code = unsafe { f((cpu as *mut TestCpu).cast()) };
+    RegionExit::from_code(code).expect("an exit code")
+}
+
+/// Compiles straight-line code.
+pub(crate) fn straight(compiler: &mut Compiler<TestCpu>, program: &[Insn]) -> CompiledRegion {
+    match compiler.compile(request(program, &[(0, program.len())])) {
+        Ok(r) => r,
+        Err(f) => panic!("{}\n{:#?}\n{}", f.error, program, f.clif.unwrap_or_default()),
+    }
+}
+
+/// A small generator of test data.
+#[derive(Debug)]
+pub(crate) struct Rng(pub(crate) u64);
+
+impl Rng {
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ z >> 31
+    }
+
+    pub(crate) fn below(&mut self, n: u64) -> u64 {
+        self.next() % n
+    }
+}
