@@ -169,7 +169,8 @@ fn bad_trees_are_named() {
     assert!(
         matches!(Tree::parse(&blob[..100]), Err(LoadError::Truncated { need, .. }) if need == blob.len() as u64)
     );
-    for at in 0..blob.len() {
+    // Every byte of the header, a sample of the rest.
+    for at in (0..40).chain((40..blob.len()).step_by(7)) {
         for value in [0, 3, 0xff] {
             let mut bad = blob.clone();
             bad[at] = value;

@@ -1,0 +1,43 @@
+//! Guest time: the system counter that all timers of a machine compare with.
+
+use std::time::{Duration, Instant};
+
+/// Nanoseconds per tick.
+const TICK_NS: u64 = 1_000_000_000 / Clock::FREQUENCY;
+
+/// A counter that follows the host's monotonic clock.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    start: Instant,
+}
+
+impl Clock {
+    /// Ticks per second, as QEMU's boards have it: a tick is 16 ns.
+    pub const FREQUENCY: u64 = 62_500_000;
+
+    /// A counter that stands at 0 now.
+    pub fn new() -> Clock {
+        Clock { start: Instant::now() }
+    }
+
+    /// The count.
+    #[inline]
+    pub fn now(&self) -> u64 {
+        let t = self.start.elapsed();
+        // 2^64 ns are 584 years.
+        (t.as_secs() * 1_000_000_000 + u64::from(t.subsec_nanos())) / TICK_NS
+    }
+
+    /// How long `ticks` take.
+    pub fn duration(ticks: u64) -> Duration {
+        Duration::from_nanos(ticks.saturating_mul(TICK_NS))
+    }
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Clock::new()
+    }
+}
+
+const _: () = assert!(TICK_NS * Clock::FREQUENCY == 1_000_000_000, "a tick is a whole number of nanoseconds");

@@ -1,0 +1,78 @@
+//! Why a machine cannot be built or started.
+
+use thiserror::Error;
+
+use crate::loader::LoadError;
+
+/// A machine cannot be built or started as asked.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum MachineError {
+    /// `--memory 0`.
+    #[error("memory: 0 bytes is no machine; give at least {min_mib}M")]
+    MemoryZero {
+        /// Least RAM in MiB.
+        min_mib: u64,
+    },
+    /// Not a multiple of the allocation unit.
+    #[error("memory: {bytes} bytes is not a multiple of {unit_mib} MiB; round it up")]
+    MemoryUnaligned {
+        /// Bytes asked for.
+        bytes: u64,
+        /// Unit in MiB.
+        unit_mib: u64,
+    },
+    /// Less than any guest could use.
+    #[error("memory: {bytes} bytes is too little; give at least {min_mib}M")]
+    MemoryTooSmall {
+        /// Bytes asked for.
+        bytes: u64,
+        /// Least RAM in MiB.
+        min_mib: u64,
+    },
+    /// Does not fit the board's memory map.
+    #[error("memory: {bytes} bytes is more than the board's memory map holds; give at most {max_mib}M")]
+    MemoryTooLarge {
+        /// Bytes asked for.
+        bytes: u64,
+        /// Most RAM in MiB.
+        max_mib: u64,
+    },
+    /// More than the host has.
+    #[error("memory: {bytes} bytes is more than the host's {host} bytes; give less")]
+    MemoryBeyondHost {
+        /// Bytes asked for.
+        bytes: u64,
+        /// Physical memory of the host in bytes.
+        host: u64,
+    },
+    /// The host refuses the memory, or the board's map is contradictory.
+    #[error("memory: {0}")]
+    Memory(#[from] lyrebird_softmmu::phys::PhysMemError),
+    /// An interrupt controller that cannot be.
+    #[error("interrupt controller: {0}")]
+    Gic(#[from] lyrebird_devices::gic::GicError),
+    /// A file that cannot be loaded.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The device tree cannot be written.
+    #[error("device tree: {0}; the command line or the tree given has something a device tree cannot hold")]
+    Fdt(#[from] vm_fdt::Error),
+    /// The host gives no random numbers.
+    #[error("the host gives no random numbers: {0}")]
+    Entropy(getrandom::Error),
+    /// What was loaded is no longer accepted by guest memory; cannot happen with a correct placement.
+    #[error("loading: {0}")]
+    Bus(#[from] lyrebird_softmmu::phys::BusError),
+    /// Nothing was loaded.
+    #[error("nothing to run: load a kernel first")]
+    NothingLoaded,
+    /// The host gives no thread.
+    #[error("the host gives no thread for the {name}: {source}")]
+    Thread {
+        /// What the thread is for.
+        name: &'static str,
+        /// The host's reason.
+        source: std::io::Error,
+    },
+}
