@@ -9,7 +9,8 @@ use crate::lock;
 /// The host's side of a serial port.
 ///
 /// Called from vCPU threads with no chip's register lock held, but possibly the chip's input lock: it must not
-/// block and must not call back into the chip.
+/// block and must not call back into the chip. Whoever brings input calls the chip's `receive` or `poll` with no
+/// lock held that `read` or `write` take.
 pub trait CharBackend: Send + Sync + Debug {
     /// The guest sent these bytes. What cannot be delivered is buffered or lost, by the back end's choice.
     fn write(&self, bytes: &[u8]);
