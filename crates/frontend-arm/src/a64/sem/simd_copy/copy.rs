@@ -10,8 +10,10 @@ use crate::a64::word::Word;
 /// log2 of the element length, and the index, of field imm5; `None` where it is reserved.
 fn imm5(w: Word) -> Option<(u8, u8)> {
     let imm5 = w.m();
-    let size = imm5.trailing_zeros();
-    (size <= 3).then_some((size as u8, (imm5 >> (size + 1)) as u8))
+    match imm5.trailing_zeros() {
+        size @ 0..=3 => Some((size as u8, (imm5 >> (size + 1)) as u8)),
+        _ => None,
+    }
 }
 
 /// DUP (element), vector.
