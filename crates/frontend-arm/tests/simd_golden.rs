@@ -179,7 +179,8 @@ fn check(text: &str) {
         if got != expected {
             wrong += 1;
             let name = ArmCpu::disassemble(&word.to_le_bytes(), PC);
-            if seen.insert(name.split(';').nth(1).and_then(|n| n.split_whitespace().next()).map(String::from)) {
+            if seen.insert(name.split(';').nth(1).and_then(|n| n.split_whitespace().next()).map(String::from))
+            {
                 println!("{name}\n  case {case}\n  expected{expected}\n  got     {got}");
             }
         }
