@@ -36,6 +36,13 @@ pub(crate) fn order(x: Num, y: Num) -> std::cmp::Ordering {
 /// Compares. A quiet NaN is invalid only where `signalling`; a signalling one always is.
 #[inline]
 pub fn compare<F: Format>(env: &mut Env, a: F::Bits, b: F::Bits, signalling: bool) -> Ordering {
+    if let Some(o) = F::host_order(a, b) {
+        return outcome(o);
+    }
+    compare_soft::<F>(env, a, b, signalling)
+}
+
+fn compare_soft<F: Format>(env: &mut Env, a: F::Bits, b: F::Bits, signalling: bool) -> Ordering {
     let (x, y) = (unpack::<F>(env, a), unpack::<F>(env, b));
     if x.is_nan() || y.is_nan() {
         if signalling || x.is_signalling() || y.is_signalling() {
@@ -43,7 +50,12 @@ pub fn compare<F: Format>(env: &mut Env, a: F::Bits, b: F::Bits, signalling: boo
         }
         return Ordering::Unordered;
     }
-    match order(x, y) {
+    outcome(order(x, y))
+}
+
+#[inline(always)]
+fn outcome(o: std::cmp::Ordering) -> Ordering {
+    match o {
         std::cmp::Ordering::Less => Ordering::Less,
         std::cmp::Ordering::Equal => Ordering::Equal,
         std::cmp::Ordering::Greater => Ordering::Greater,

@@ -6,7 +6,20 @@ use crate::num::{Class, unpack_as};
 use crate::round::round_as;
 
 /// `a` of format `S` in format `D`, rounded as `mode` says.
+#[inline]
 pub fn convert<S: Format, D: Format>(env: &mut Env, a: S::Bits, mode: Round) -> D::Bits {
+    let widens = D::PREC >= S::PREC && D::EXP_BITS >= S::EXP_BITS;
+    let nearest = mode == Round::NearestEven && env.flags.contains(Flags::INEXACT);
+    if (widens || nearest)
+        && let Some(v) = S::host_to_f64(a)
+        && let Some(r) = D::host_from_f64(v)
+    {
+        return r;
+    }
+    convert_soft::<S, D>(env, a, mode)
+}
+
+fn convert_soft<S: Format, D: Format>(env: &mut Env, a: S::Bits, mode: Round) -> D::Bits {
     let x = unpack_as::<S, true>(env, a);
     let alt = D::HALF && env.policy.alt_half;
     match x.class {

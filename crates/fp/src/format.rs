@@ -3,7 +3,9 @@
 //! Host arithmetic rounds to nearest even and reports no exceptions. It is used only when the guest rounds
 //! the same way, the inexact flag is set already ([`crate::Env`]), the operands are zero or normal, and the
 //! result lies inside the normal range by at least one binade, so that no other exception is possible and
-//! neither flush-to-zero nor NaN rules matter.
+//! neither flush-to-zero nor NaN rules matter. What is exact needs the operand conditions only.
+
+use std::cmp::Ordering;
 
 /// A binary interchange format, or one that differs only in how its fields are packed.
 pub trait Format: Copy + 'static {
@@ -82,6 +84,36 @@ pub trait Format: Copy + 'static {
     fn host_fma(_a: Self::Bits, _b: Self::Bits, _c: Self::Bits) -> Option<Self::Bits> {
         None
     }
+    /// Order of two operands that are zero, normal or infinite.
+    #[inline(always)]
+    fn host_order(_a: Self::Bits, _b: Self::Bits) -> Option<Ordering> {
+        None
+    }
+    /// An operand below 2^62 truncated to an integer, and whether it was one.
+    #[inline(always)]
+    fn host_trunc(_a: Self::Bits) -> Option<(i64, bool)> {
+        None
+    }
+    /// A signed integer, rounded to nearest even.
+    #[inline(always)]
+    fn host_from_i64(_v: i64) -> Option<Self::Bits> {
+        None
+    }
+    /// An unsigned integer, rounded to nearest even.
+    #[inline(always)]
+    fn host_from_u64(_v: u64) -> Option<Self::Bits> {
+        None
+    }
+    /// The exact value of an operand that is zero or normal.
+    #[inline(always)]
+    fn host_to_f64(_a: Self::Bits) -> Option<f64> {
+        None
+    }
+    /// A number rounded to nearest even, under the conditions above.
+    #[inline(always)]
+    fn host_from_f64(_v: f64) -> Option<Self::Bits> {
+        None
+    }
 }
 
 macro_rules! fields {
@@ -143,6 +175,37 @@ macro_rules! host {
             let r = <$float>::from_bits(a).mul_add(<$float>::from_bits(b), <$float>::from_bits(c)).to_bits();
             Self::inside(r).then_some(r)
         }
+        #[inline(always)]
+        fn host_order(a: $bits, b: $bits) -> Option<Ordering> {
+            if !(Self::plain_or_inf(a) && Self::plain_or_inf(b)) {
+                return None;
+            }
+            <$float>::from_bits(a).partial_cmp(&<$float>::from_bits(b))
+        }
+        #[inline(always)]
+        fn host_trunc(a: $bits) -> Option<(i64, bool)> {
+            const LIMIT: $bits = ((1u64 << 62) as $float).to_bits();
+            let f = <$float>::from_bits(a);
+            let i = f as i64;
+            (Self::plain(a) && Self::abs(a) < LIMIT).then_some((i, i as $float == f))
+        }
+        #[inline(always)]
+        fn host_from_i64(v: i64) -> Option<$bits> {
+            Some((v as $float).to_bits())
+        }
+        #[inline(always)]
+        fn host_from_u64(v: u64) -> Option<$bits> {
+            Some((v as $float).to_bits())
+        }
+        #[inline(always)]
+        fn host_to_f64(a: $bits) -> Option<f64> {
+            Self::plain(a).then_some(<$float>::from_bits(a) as f64)
+        }
+        #[inline(always)]
+        fn host_from_f64(v: f64) -> Option<$bits> {
+            let r = (v as $float).to_bits();
+            (Self::inside(r) || v == 0.0).then_some(r)
+        }
     };
 }
 
@@ -156,6 +219,13 @@ macro_rules! host_ranges {
         fn plain(v: $bits) -> bool {
             let m = Self::abs(v);
             m == 0 || m.wrapping_sub(Self::MIN_NORMAL) < Self::INF - Self::MIN_NORMAL
+        }
+
+        /// Zero, normal or infinite.
+        #[inline(always)]
+        fn plain_or_inf(v: $bits) -> bool {
+            let m = Self::abs(v);
+            m == 0 || m.wrapping_sub(Self::MIN_NORMAL) <= Self::INF - Self::MIN_NORMAL
         }
 
         /// Finite, and at least twice the smallest normal number.

@@ -20,6 +20,17 @@ impl IntType {
     const fn mask(self) -> u64 {
         u64::MAX >> (64 - self.bits)
     }
+
+    /// Whether `v` is a value of the type.
+    #[inline(always)]
+    const fn holds(self, v: i64) -> bool {
+        if self.signed {
+            let s = 64 - self.bits;
+            v << s >> s == v
+        } else {
+            v >= 0 && v as u64 <= self.mask()
+        }
+    }
 }
 
 /// Integer part and rest (as a fraction of 2^64; bit 0 may stand for further bits) of the magnitude of a
@@ -38,6 +49,17 @@ pub(crate) fn split(x: Num, scale: i32) -> Option<(u64, u64)> {
 /// 0), zero-extended from the type's width.
 #[inline]
 pub fn to_fixed<F: Format>(env: &mut Env, a: F::Bits, fbits: u32, ty: IntType, mode: Round) -> u64 {
+    if fbits == 0
+        && let Some((v, exact)) = F::host_trunc(a)
+        && (exact || mode == Round::Zero && env.flags.contains(Flags::INEXACT))
+        && ty.holds(v)
+    {
+        return v as u64 & ty.mask();
+    }
+    to_fixed_soft::<F>(env, a, fbits, ty, mode)
+}
+
+fn to_fixed_soft<F: Format>(env: &mut Env, a: F::Bits, fbits: u32, ty: IntType, mode: Round) -> u64 {
     let x = unpack::<F>(env, a);
     let negative_limit = if ty.signed { 1 << (ty.bits - 1) } else { 0 };
     let limit = if x.sign {
@@ -86,6 +108,13 @@ pub fn from_fixed<F: Format>(env: &mut Env, v: u64, fbits: u32, ty: IntType, mod
     };
     if mag == 0 {
         return F::zero(false);
+    }
+    let nearest = mode == Round::NearestEven && env.flags.contains(Flags::INEXACT);
+    if fbits == 0 && (mag >> F::PREC == 0 || nearest) {
+        let r = if sign { F::host_from_i64((mag as i64).wrapping_neg()) } else { F::host_from_u64(mag) };
+        if let Some(r) = r {
+            return r;
+        }
     }
     let lz = mag.leading_zeros();
     let exp = 63 - lz as i32 - fbits as i32;

@@ -28,7 +28,21 @@ pub fn min_num<F: Format>(env: &mut Env, a: F::Bits, b: F::Bits) -> F::Bits {
     select::<F, true, true>(env, a, b)
 }
 
+#[inline(always)]
 fn select<F: Format, const MIN: bool, const NUM: bool>(env: &mut Env, a: F::Bits, b: F::Bits) -> F::Bits {
+    match F::host_order(a, b) {
+        Some(Ordering::Greater) => return if MIN { b } else { a },
+        Some(Ordering::Less) => return if MIN { a } else { b },
+        _ => {}
+    }
+    select_soft::<F, MIN, NUM>(env, a, b)
+}
+
+fn select_soft<F: Format, const MIN: bool, const NUM: bool>(
+    env: &mut Env,
+    a: F::Bits,
+    b: F::Bits,
+) -> F::Bits {
     let (x, y) = (unpack::<F>(env, a), unpack::<F>(env, b));
     let first = if x.is_nan() || y.is_nan() {
         match (x.class, y.class) {

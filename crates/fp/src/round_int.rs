@@ -5,7 +5,7 @@ use crate::format::Format;
 use crate::int::split;
 use crate::nan::process_nan;
 use crate::num::{Class, unpack};
-use crate::round::{round_as, rounds_up};
+use crate::round::rounds_up;
 
 /// `a` rounded to an integral value as `mode` says. Raises inexact only where `exact`.
 #[inline]
@@ -29,6 +29,8 @@ pub fn round_int<F: Format>(env: &mut Env, a: F::Bits, mode: Round, exact: bool)
     if int == 0 {
         return F::zero(x.sign);
     }
+    // At most PREC bits: exact.
     let lz = int.leading_zeros();
-    round_as::<F, false>(env, Round::Zero, x.sign, 63 - lz as i32, (int as u128) << (64 + lz))
+    let frac = int << lz << 1 >> (65 - F::PREC);
+    F::join(x.sign, (63 - lz as i32 + F::BIAS) as u32, frac)
 }

@@ -33,6 +33,15 @@ fn flags(s: Status) -> u32 {
     f
 }
 
+/// Runs `f` in `mode`, and again with the inexact flag set, where host arithmetic may take over.
+fn both<T: PartialEq + std::fmt::Debug>(mode: Round, f: impl Fn(&mut Env) -> T) -> (T, Env) {
+    let (mut e, mut fast) = (env(mode, Flags(0)), env(mode, Flags::INEXACT));
+    let (got, again) = (f(&mut e), f(&mut fast));
+    assert_eq!(got, again, "{mode:?}: host arithmetic differs");
+    assert_eq!(fast.flags.0, e.flags.0 | Flags::INEXACT.0, "{mode:?}: flags of host arithmetic differ");
+    (got, e)
+}
+
 fn env(round: Round, flags: Flags) -> Env {
     Env { policy: Policy { round, ..Policy::DEFAULT }, flags }
 }
@@ -140,37 +149,27 @@ macro_rules! format_tests {
                         for bits in [16, 32, 64] {
                             let mut exact = false;
                             let want = ap(a).to_u128_r(bits, m, &mut exact);
-                            let mut e = env(Round::NearestEven, Flags(0));
-                            let got = fp::to_fixed::<$F>(
-                                &mut e,
-                                a,
-                                0,
-                                IntType { bits: bits as u32, signed: false },
-                                r,
-                            );
+                            let (got, e) = both(Round::NearestEven, |e| {
+                                fp::to_fixed::<$F>(e, a, 0, IntType { bits: bits as u32, signed: false }, r)
+                            });
                             assert_eq!(got as u128, want.value, "to u{bits} {a:x} {r:?}");
                             assert_eq!(e.flags.0, flags(want.status), "to u{bits} {a:x} {r:?}");
 
                             let want = ap(a).to_i128_r(bits, m, &mut exact);
-                            let mut e = env(Round::NearestEven, Flags(0));
-                            let got = fp::to_fixed::<$F>(
-                                &mut e,
-                                a,
-                                0,
-                                IntType { bits: bits as u32, signed: true },
-                                r,
-                            );
+                            let (got, e) = both(Round::NearestEven, |e| {
+                                fp::to_fixed::<$F>(e, a, 0, IntType { bits: bits as u32, signed: true }, r)
+                            });
                             let got = (got << (64 - bits)) as i64 >> (64 - bits);
                             assert_eq!(got as i128, want.value, "to i{bits} {a:x} {r:?}");
                             assert_eq!(e.flags.0, flags(want.status), "to i{bits} {a:x} {r:?}");
                         }
-                        let mut e = env(r, Flags(0));
-                        let got =
-                            fp::from_fixed::<$F>(&mut e, n as u64, 0, IntType { bits: 64, signed: true }, r);
+                        let (got, e) = both(r, |e| {
+                            fp::from_fixed::<$F>(e, n as u64, 0, IntType { bits: 64, signed: true }, r)
+                        });
                         check("from i64", &[], e, got, <$Ap>::from_i128_r(n as i128, m));
-                        let mut e = env(r, Flags(0));
-                        let got =
-                            fp::from_fixed::<$F>(&mut e, n as u64, 0, IntType { bits: 32, signed: false }, r);
+                        let (got, e) = both(r, |e| {
+                            fp::from_fixed::<$F>(e, n as u64, 0, IntType { bits: 32, signed: false }, r)
+                        });
                         check("from u32", &[], e, got, <$Ap>::from_u128_r(n as u32 as u128, m));
                     }
                 }
@@ -231,8 +230,7 @@ macro_rules! conversion {
                     let mut lost = false;
                     let want: StatusAnd<$dap> = x.convert_r(m, &mut lost);
                     let w = want.value.to_bits() as $d;
-                    let mut e = env(Round::NearestEven, Flags(0));
-                    let got = fp::convert::<$S, $D>(&mut e, a, r);
+                    let (got, e) = both(Round::NearestEven, |e| fp::convert::<$S, $D>(e, a, r));
                     assert_eq!(got, w, "{a:x} {r:?}");
                     let mask = match w & <$d>::MAX >> 1 {
                         m if m == 1 << $dfrac => !Flags::UNDERFLOW.0,
