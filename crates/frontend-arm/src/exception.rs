@@ -49,6 +49,11 @@ pub mod ec {
 /// Instruction Length bit of a syndrome: a 32-bit instruction, or a fault that does not belong to one.
 pub const IL: u64 = 1 << 25;
 
+/// ESR_ELx.ISS of a data abort: the access was a write.
+pub const ISS_WNR: u32 = 1 << 6;
+/// ESR_ELx.ISS of a data abort: by a cache maintenance or address translation instruction.
+pub const ISS_CM: u32 = 1 << 8;
+
 /// Which vector of the four in each quarter of the table is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -110,6 +115,10 @@ impl ArmCpu {
         self.counters.sync[(class & 63) as usize] += 1;
         let esr = (class as u64) << 26 | IL | (r.iss & 0x1ff_ffff) as u64;
         let ret = if r.after { pc.wrapping_add(4) } else { pc };
+        if r.after {
+            // The instruction has been stepped over (Arm ARM, SSAdvance).
+            self.pstate.ss = false;
+        }
         self.core.set_reg(regs::banked(regs::ESR_EL1, target), esr);
         if let Some(far) = r.far {
             self.core.set_reg(regs::banked(regs::FAR_EL1, target), far);
@@ -228,4 +237,219 @@ impl ArmCpu {
             && (to == 0 || to == 1 || to == self.model.top_el)
             && (to != 0 || spsr & 1 == 0)
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use lyrebird_isa::Cpu;
+    use lyrebird_isa::lines::{FIQ, IRQ, SERROR};
+
+    use super::*;
+    use crate::CpuModel;
+    use crate::cpu::pstate::daif;
+    use crate::testing::{CODE, Machine, VECTORS};
+
+    fn machine() -> Machine {
+        Machine::new(CpuModel::max())
+    }
+
+    /// Arm ARM table D1-7: vector offsets from the vector base address.
+    #[test]
+    fn vectors() {
+        let from = [(0, false, 0x400), (1, false, 0), (1, true, 0x200)];
+        for (el, sp_sel, quarter) in from {
+            for (line, offset) in [(0, 0), (IRQ, 0x80), (FIQ, 0x100), (SERROR, 0x180)] {
+                let mut m = machine();
+                m.cpu.set_pstate(Pstate { el, sp_sel, ..m.cpu.pstate });
+                m.cpu.core.set_reg(regs::DAIF, 0);
+                if line == 0 {
+                    assert!(!m.run(0xd400_0001), "svc #0");
+                } else {
+                    m.cpu.platform.lines().set(line, true);
+                    m.cpu.poll(0);
+                }
+                assert_eq!(m.cpu.core.pc, VECTORS + quarter + offset, "EL{el} SP{sp_sel} {line}");
+                assert_eq!(m.cpu.core.reg(regs::DAIF), 0xf << 6);
+                assert_eq!((m.cpu.pstate.el, m.cpu.pstate.sp_sel), (1, true));
+                let ret = if line == 0 { CODE + 4 } else { CODE };
+                assert_eq!(m.cpu.core.reg(regs::ELR_EL1), ret);
+                assert_eq!(m.cpu.core.reg(regs::SPSR_EL1) & 0x1f, (el as u64) << 2 | sp_sel as u64);
+            }
+        }
+    }
+
+    #[test]
+    fn masked_interrupts_wait_but_end_wfi() {
+        for (line, mask) in [(IRQ, daif::I), (FIQ, daif::F), (SERROR, daif::A)] {
+            let mut m = machine();
+            m.cpu.core.set_reg(regs::DAIF, mask);
+            assert!(m.run(0xd503_207f), "wfi");
+            assert_eq!(m.cpu.poll(0), lyrebird_isa::cpu::Event::Idle);
+            m.cpu.platform.lines().set(line, true);
+            assert_eq!(m.cpu.poll(0), lyrebird_isa::cpu::Event::Run);
+            assert_eq!(m.cpu.core.pc, CODE + 4, "masked");
+            m.cpu.core.set_reg(regs::DAIF, 0x3c0 & !mask);
+            m.cpu.poll(0);
+            assert_eq!(m.cpu.core.reg(regs::ELR_EL1), CODE + 4, "taken");
+        }
+    }
+
+    #[test]
+    fn state_is_saved_and_restored() {
+        let mut m = machine();
+        m.cpu.sys.sctlr[1] &= !sctlr::SPAN;
+        m.cpu.core.set_reg(regs::sp_el(0), 0x1000);
+        m.cpu.core.set_reg(regs::SP, 0x2000);
+        m.at_el(0);
+        assert_eq!(m.cpu.core.reg(regs::SP), 0x1000, "SP_EL0");
+        m.cpu.core.set_nzcv(0xa000_0000);
+        m.cpu.core.set_reg(regs::DAIF, daif::F);
+        assert!(!m.run(0xd401_5541), "svc #0xaaa");
+        assert_eq!(m.esr(), (0x15, true, 0xaaa));
+        assert_eq!(m.cpu.core.reg(regs::SPSR_EL1), 0xa000_0040);
+        assert_eq!(m.cpu.core.reg(regs::SP), 0x2000, "SP_EL1");
+        assert!(m.cpu.pstate.pan, "SPAN clear sets PAN");
+        m.cpu.core.set_nzcv(0);
+        m.cpu.core.excl_addr = 0x40;
+        assert!(m.run(0xd69f_03e0), "eret");
+        assert_eq!((m.cpu.pstate.el, m.cpu.core.pc), (0, CODE + 4));
+        assert_eq!((m.cpu.core.nzcv(), m.cpu.core.reg(regs::DAIF)), (0xa000_0000, daif::F));
+        assert_eq!(m.cpu.core.reg(regs::SP), 0x1000);
+        assert!(!m.cpu.pstate.pan);
+        assert_eq!(m.cpu.core.excl_addr, u64::MAX, "ERET clears the local monitor");
+    }
+
+    #[test]
+    fn ssbs_on_entry_is_dsbs() {
+        for on in [false, true] {
+            let mut m = machine();
+            m.cpu.pstate.ssbs = !on;
+            m.msr("SCTLR_EL1", if on { sctlr::DSSBS } else { 0 });
+            m.run(0xd400_0001);
+            assert_eq!(m.cpu.pstate.ssbs, on);
+            assert_eq!(m.cpu.core.reg(regs::SPSR_EL1) >> 12 & 1 != 0, !on);
+        }
+    }
+
+    /// Arm ARM D1.3.4: illegal exception returns.
+    #[test]
+    fn illegal_returns() {
+        let cases = [
+            (0b0_1000, "EL2 is not implemented"),
+            (0b0_1001, "EL2 is not implemented"),
+            (0b0_1101, "EL3 is not implemented"),
+            (0b0_0001, "EL0 with SPSel 1"),
+            (0b0_0010, "M[1] is 1"),
+            (0b1_0000, "AArch32"),
+        ];
+        for (spsr, why) in cases {
+            let mut m = machine();
+            m.cpu.core.set_reg(regs::SPSR_EL1, spsr | 0x9000_0000 | daif::I);
+            m.cpu.core.set_reg(regs::ELR_EL1, 0x1234_5678);
+            assert!(m.run(0xd69f_03e0), "eret");
+            assert_eq!((m.cpu.pstate.el, m.cpu.pstate.sp_sel), (1, true), "{why}");
+            assert!(m.cpu.pstate.il, "{why}");
+            assert_eq!(m.cpu.core.pc, 0x1234_5678, "{why}");
+            // NZCV and DAIF are reinstated all the same.
+            assert_eq!((m.cpu.core.nzcv(), m.cpu.core.reg(regs::DAIF)), (0x9000_0000, daif::I));
+            // The next instruction, fetched from good memory, takes the Illegal Execution state exception.
+            m.cpu.core.pc = CODE;
+            m.poke(CODE, 0xd503_201f);
+            assert!(!m.cpu.step());
+            assert_eq!(m.esr(), (0x0e, true, 0), "{why}");
+            assert!(!m.cpu.pstate.il);
+            assert_eq!(m.cpu.core.reg(regs::SPSR_EL1) >> 20 & 1, 1, "SPSR.IL");
+        }
+    }
+
+    #[test]
+    fn generated_exceptions() {
+        let cases: [(u32, u8, u32, u64); 6] = [
+            (0xd400_0001 | 7 << 5, 0x15, 7, 4),
+            (0xd420_0000 | 0x1234 << 5, 0x3c, 0x1234, 0),
+            (0xd440_0000, 0, 0, 0),
+            (0xd400_0002, 0, 0, 0),
+            (0xd400_0003, 0, 0, 0),
+            (0xd6bf_03e0, 0, 0, 0),
+        ];
+        for el in [0, 1] {
+            for (word, ec, iss, after) in cases {
+                let mut m = machine();
+                m.at_el(el);
+                assert!(!m.run(word));
+                assert_eq!(m.esr(), (ec, true, iss), "{word:#x}");
+                assert_eq!(m.cpu.core.reg(regs::ELR_EL1), CODE + after, "{word:#x}");
+            }
+        }
+    }
+
+    #[test]
+    fn fp_traps_by_cpacr() {
+        // fpen, EL0 traps, EL1 traps.
+        for (fpen, el0, el1) in [(0u64, true, true), (1, true, false), (2, true, true), (3, false, false)] {
+            for (el, traps) in [(0, el0), (1, el1)] {
+                let mut m = machine();
+                m.msr("CPACR_EL1", fpen << 20);
+                m.at_el(el);
+                let done = m.run(Machine::access("FPCR", true));
+                assert_eq!(done, !traps, "FPEN {fpen} EL{el}");
+                if traps {
+                    assert_eq!(m.esr(), (0x07, true, 0x1e0_0000));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn software_step_stops_after_one_instruction() {
+        let mut m = machine();
+        m.msr("OSLAR_EL1", 0);
+        m.msr("MDSCR_EL1", 1);
+        // Return to EL0 with SS: one instruction, then the step exception.
+        m.cpu.core.set_reg(regs::SPSR_EL1, spsr::SS);
+        m.cpu.core.set_reg(regs::ELR_EL1, CODE);
+        assert!(m.run(0xd69f_03e0), "eret");
+        m.poke(CODE, 0xd503_201f_d503_201f);
+        m.cpu.step();
+        assert_eq!((m.esr().0, m.esr().2), (0x32, 1 << 24 | 0x22));
+        assert_eq!(m.cpu.core.reg(regs::ELR_EL1), CODE + 4);
+        assert_eq!(m.cpu.core.reg(regs::SPSR_EL1) & spsr::SS, 0);
+        // Return with SS clear: at once, and ISV says that nothing was stepped.
+        assert!(m.run(0xd69f_03e0), "eret");
+        m.cpu.step();
+        assert_eq!((m.esr().0, m.esr().2), (0x32, 0x22));
+        assert_eq!(m.cpu.core.reg(regs::ELR_EL1), CODE + 4);
+    }
+
+    #[test]
+    fn breakpoint_on_an_address() {
+        let mut m = machine();
+        m.msr("OSLAR_EL1", 0);
+        m.msr("DBGBVR0_EL1", CODE + 4);
+        m.msr("DBGBCR0_EL1", 0x1e5);
+        m.msr("MDSCR_EL1", 1 << 15);
+        m.poke(CODE, 0xd503_201f_d503_201f);
+        m.cpu.core.set_reg(regs::SPSR_EL1, 0);
+        m.cpu.core.set_reg(regs::ELR_EL1, CODE);
+        assert!(m.run(0xd69f_03e0), "eret");
+        assert!(m.cpu.step());
+        assert!(!m.cpu.step());
+        assert_eq!((m.esr(), m.cpu.core.reg(regs::ELR_EL1)), ((0x30, true, 0x22), CODE + 4));
+    }
+
+    #[test]
+    fn misaligned_sp_is_noticed() {
+        let mut m = machine();
+        m.msr("SCTLR_EL1", sctlr::SA0);
+        m.cpu.core.set_reg(regs::SP_EL0, RAM_SP | 8);
+        m.cpu.core.set_reg(regs::SPSR_EL1, 0);
+        m.cpu.core.set_reg(regs::ELR_EL1, CODE);
+        assert!(m.run(0xd69f_03e0), "eret");
+        m.poke(CODE, 0xf940_03e0_9100_0000);
+        assert!(m.cpu.step(), "add x0, x0, #0 does not care");
+        assert!(!m.cpu.step(), "ldr x0, [sp]");
+        assert_eq!((m.esr(), m.cpu.core.reg(regs::ELR_EL1)), ((0x26, true, 0), CODE + 4));
+    }
+
+    const RAM_SP: u64 = crate::testing::RAM + 0x2_0000;
 }

@@ -9,6 +9,8 @@ pub mod cpu;
 pub mod exception;
 pub mod platform;
 pub mod sys;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use cpu::ArmCpu;
 pub use cpu::model::CpuModel;

@@ -10,21 +10,24 @@ use crate::cpu::Mode;
 
 /// Hands the meaning of `w` at `pc` to `v`.
 pub fn decode<V: Visitor<ArmCpu>>(w: Word, pc: u64, mode: Mode, v: V) -> V::Out {
+    if mode.careful() {
+        return crate::cpu::careful(w, pc, v);
+    }
     match table::lookup(w) {
         None => undefined::unallocated(w, pc, v),
         Some(row) if !mode.has(row.feature) => undefined::unallocated(w, pc, v),
         Some(row) if row.fp && mode.fp_trapped() => v.visit(undefined::FpTrap),
-        Some(row) => translate(row, w, pc, v),
+        Some(row) => translate(row, w, pc, mode, v),
     }
 }
 
-fn translate<V: Visitor<ArmCpu>>(row: &Row, w: Word, pc: u64, v: V) -> V::Out {
+fn translate<V: Visitor<ArmCpu>>(row: &Row, w: Word, pc: u64, mode: Mode, v: V) -> V::Out {
     let i = row.index;
     match row.group {
         Group::DpImm => table::dp_imm::translate(i, w, pc, v),
         Group::DpReg => table::dp_reg::translate(i, w, pc, v),
         Group::Branch => table::branch::translate(i, w, pc, v),
-        Group::System => table::system::translate(i, w, pc, v),
+        Group::System => table::system::translate(i, w, pc, mode, v),
         Group::Ldst => table::ldst::translate(i, w, pc, v),
         Group::LdstAtomic => table::ldst_atomic::translate(i, w, pc, v),
         Group::LdstSimd => table::ldst_simd::translate(i, w, pc, v),

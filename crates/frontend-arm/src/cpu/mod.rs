@@ -1,6 +1,8 @@
 //! [`ArmCpu`]: one ARM vCPU.
 
+mod careful;
 pub mod counters;
+mod events;
 pub mod model;
 pub mod pstate;
 mod step;
@@ -8,24 +10,33 @@ mod step;
 use std::sync::Arc;
 
 use lyrebird_isa::cpu::{CodePage, Event};
-use lyrebird_isa::lines::{CpuLines, FIQ, IRQ, SERROR, STOP};
+use lyrebird_isa::lines::CpuLines;
 use lyrebird_isa::{Core, Cpu, MemOp, Rmw, V128, Visitor};
+use lyrebird_softmmu::walk::vmsa64::WalkFault;
+use lyrebird_softmmu::{MemError, Mmu, PhysMem};
 
 use crate::a64::table::{self, Feature};
 use crate::a64::word::Word;
 use crate::a64::{decode, regs};
-use crate::exception::{Kind, Recorded, ec};
+use crate::exception::{Recorded, ec};
 use crate::platform::Platform;
 use crate::sys::SysRegs;
+use crate::sys::address::Regime1;
+pub(crate) use careful::careful;
 use counters::Counters;
 use model::CpuModel;
-use pstate::{Pstate, daif};
+use pstate::Pstate;
 
 /// Bits of the CPU's state that change what an instruction word means; blocks are keyed by them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mode(pub u64);
 
 impl Mode {
+    const FP_TRAPPED: u64 = 1 << 2;
+    const SP_SEL: u64 = 1 << 3;
+    /// Every instruction goes through [`ArmCpu::execute_carefully`].
+    const CAREFUL: u64 = 1 << 4;
+
     /// Exception level, bits 1 to 0.
     pub fn el(self) -> u8 {
         (self.0 & 3) as u8
@@ -33,7 +44,23 @@ impl Mode {
 
     /// FP and SIMD instructions trap, bit 2.
     pub fn fp_trapped(self) -> bool {
-        self.0 & 4 != 0
+        self.0 & Mode::FP_TRAPPED != 0
+    }
+
+    /// PSTATE.SP, bit 3.
+    pub fn sp_sel(self) -> bool {
+        self.0 & Mode::SP_SEL != 0
+    }
+
+    /// Something must be checked before or after every instruction, bit 4: Illegal Execution state, software
+    /// step, breakpoints, a misaligned SP.
+    pub fn careful(self) -> bool {
+        self.0 & Mode::CAREFUL != 0
+    }
+
+    /// The same without the checks.
+    pub(crate) fn plain(self) -> Mode {
+        Mode(self.0 & !Mode::CAREFUL)
     }
 
     /// Whether the CPU model has a feature; mask in bits 16 and up.
@@ -75,15 +102,25 @@ pub struct ArmCpu {
     pub(crate) event: bool,
     /// In WFI until an interrupt is pending.
     pub(crate) waiting: bool,
-    lines: Arc<CpuLines>,
+    pub(crate) lines: Arc<CpuLines>,
+    /// Translation and slow memory paths.
+    pub mmu: Mmu,
+    /// The regime of the current exception level.
+    pub(crate) regime: Regime1,
+    /// What [`Cpu::mode`] returns.
+    pub(crate) mode: u64,
 }
 
 impl ArmCpu {
-    /// A CPU in its reset state: EL1h, MMU off, all interrupts masked, PC 0.
-    pub fn new(model: CpuModel, platform: Box<dyn Platform>) -> ArmCpu {
+    /// A CPU in its reset state: the highest exception level, MMU off, all interrupts masked, PC 0. `mpidr` is
+    /// the affinity in the layout of MPIDR_EL1.
+    pub fn new(model: CpuModel, mpidr: u64, platform: Box<dyn Platform>, phys: Arc<PhysMem>) -> ArmCpu {
         let lines = platform.lines().clone();
+        let mut core = Core::new();
+        let mmu = Mmu::new(phys, &mut core);
+        let cntfrq = platform.frequency();
         let mut cpu = ArmCpu {
-            core: Core::new(),
+            core,
             fp: FpState::default(),
             pstate: Pstate {
                 el: model.top_el,
@@ -96,7 +133,7 @@ impl ArmCpu {
                 il: false,
                 ss: false,
             },
-            sys: SysRegs::new(&model),
+            sys: SysRegs::new(&model, mpidr, cntfrq),
             model,
             platform,
             counters: Counters::new(),
@@ -104,8 +141,12 @@ impl ArmCpu {
             event: false,
             waiting: false,
             lines,
+            mmu,
+            regime: Regime1::OFF,
+            mode: 0,
         };
         cpu.core.set_reg(regs::DAIF, pstate::spsr::DAIF);
+        cpu.tables_changed();
         cpu
     }
 
@@ -118,7 +159,13 @@ impl ArmCpu {
             let sp = self.core.reg(regs::sp_el(new));
             self.core.set_reg(regs::SP, sp);
         }
+        let regime = self.pstate.el.max(1) != to.el.max(1);
         self.pstate = to;
+        if regime {
+            self.tables_changed();
+        } else {
+            self.context_changed();
+        }
     }
 
     /// Whether CPACR_EL1.FPEN traps FP and Advanced SIMD at the current level.
@@ -130,22 +177,19 @@ impl ArmCpu {
         }
     }
 
-    /// Takes the interrupt of highest priority among the lines in `level` that PSTATE does not mask.
-    fn take_pending(&mut self, level: u32) {
-        let mask = self.core.reg(regs::DAIF);
-        if level & SERROR != 0 && mask & daif::A == 0 {
-            // An SError is an edge: once taken it is gone.
-            self.lines.set(SERROR, false);
-            self.take_interrupt(Kind::SError);
-        } else if level & FIQ != 0 && mask & daif::F == 0 {
-            self.take_interrupt(Kind::Fiq);
-        } else if level & IRQ != 0 && mask & daif::I == 0 {
-            self.take_interrupt(Kind::Irq);
+    /// Recomputes the mode bits.
+    pub(crate) fn update_mode(&mut self) {
+        let mut m = self.pstate.el as u64 | self.model.features << 16;
+        if self.fp_trapped() {
+            m |= Mode::FP_TRAPPED;
         }
-    }
-
-    pub(crate) fn step_enabled_after_return(&self, _spsr: u64, _to: u8) -> bool {
-        false
+        if self.pstate.sp_sel {
+            m |= Mode::SP_SEL;
+        }
+        if self.needs_care() {
+            m |= Mode::CAREFUL;
+        }
+        self.mode = m;
     }
 
     /// Records the undefined-instruction exception for `word`. `known`: the encoding has a row in the table but
@@ -173,7 +217,7 @@ unsafe impl Cpu for ArmCpu {
         &mut self.core
     }
     fn mode(&self) -> u64 {
-        self.pstate.el as u64 | (self.fp_trapped() as u64) << 2 | self.model.features << 16
+        self.mode
     }
     fn decode<V: Visitor<Self>>(bytes: &[u8], pc: u64, mode: u64, v: V) -> (V::Out, usize) {
         let w = match bytes.first_chunk() {
@@ -188,8 +232,18 @@ unsafe impl Cpu for ArmCpu {
             None => String::from("(truncated)"),
         }
     }
-    fn fetch(&mut self, _va: u64) -> Option<CodePage> {
-        None
+    fn fetch(&mut self, va: u64) -> Option<CodePage> {
+        if va & 3 != 0 {
+            self.raise(Recorded { ec: ec::PC_ALIGNMENT, iss: 0, far: Some(va), after: false });
+            return None;
+        }
+        match self.mmu.fetch(&mut self.core, &self.regime, va) {
+            Ok(f) => Some(CodePage { pa: f.pa, host: f.host }),
+            Err(e) => {
+                self.memory_fault(e);
+                None
+            }
+        }
     }
     fn take_fault(&mut self, pc: u64) {
         self.core.fault = 0;
@@ -198,40 +252,63 @@ unsafe impl Cpu for ArmCpu {
         }
     }
     fn poll(&mut self, retired: u64) -> Event {
-        self.counters.retired += retired;
-        self.platform.advance(retired);
-        let level = self.lines.level();
-        if level & STOP != 0 {
-            return Event::Stop;
-        }
-        if level & (IRQ | FIQ | SERROR) != 0 {
-            // A pending interrupt ends WFI even where it is masked (Arm ARM D1.6).
-            self.waiting = false;
-            self.take_pending(level);
-        }
-        if self.waiting { Event::Idle } else { Event::Run }
+        self.poll_events(retired)
     }
     fn wait(&mut self) {
         self.counters.sleeps += 1;
         self.platform.idle();
     }
-    fn watch_code(&mut self, _pa: u64) {}
-    fn unwatch_code(&mut self, _pa: u64) {}
+    fn watch_code(&mut self, pa: u64) {
+        self.mmu.watch_code(pa);
+    }
+    fn unwatch_code(&mut self, pa: u64) {
+        self.mmu.unwatch_code(pa);
+    }
     fn take_dirty_code(&mut self) -> Option<(u64, u64)> {
-        None
+        self.mmu.take_dirty_code()
     }
-    fn load_slow(&mut self, _va: u64, _m: MemOp) -> u64 {
-        0
+    fn load_slow(&mut self, va: u64, m: MemOp) -> u64 {
+        let r = self.mmu.load(&mut self.core, &self.regime, va, m);
+        self.completed(r)
     }
-    fn store_slow(&mut self, _va: u64, _m: MemOp, _v: u64) {}
-    fn load128_slow(&mut self, _va: u64, _m: MemOp) -> V128 {
-        V128::default()
+    fn store_slow(&mut self, va: u64, m: MemOp, v: u64) {
+        let r = self.mmu.store(&mut self.core, &self.regime, va, m, v);
+        self.completed(r);
     }
-    fn store128_slow(&mut self, _va: u64, _m: MemOp, _v: V128) {}
-    fn rmw(&mut self, _op: Rmw, _va: u64, _m: MemOp, _v: u64) -> u64 {
-        0
+    fn load128_slow(&mut self, va: u64, m: MemOp) -> V128 {
+        let r = self.mmu.load128(&mut self.core, &self.regime, va, m);
+        self.completed(r)
     }
-    fn cas(&mut self, _va: u64, _m: MemOp, _expected: u64, _new: u64) -> u64 {
-        0
+    fn store128_slow(&mut self, va: u64, m: MemOp, v: V128) {
+        let r = self.mmu.store128(&mut self.core, &self.regime, va, m, v);
+        self.completed(r);
+    }
+    fn rmw(&mut self, op: Rmw, va: u64, m: MemOp, v: u64) -> u64 {
+        let r = self.mmu.rmw(&mut self.core, &self.regime, op, va, m, v);
+        self.completed(r)
+    }
+    fn cas(&mut self, va: u64, m: MemOp, expected: u64, new: u64) -> u64 {
+        let r = self.mmu.cas(&mut self.core, &self.regime, va, m, expected, new);
+        self.completed(r)
+    }
+}
+
+impl ArmCpu {
+    /// The value of an access, or its fault recorded.
+    #[inline]
+    fn completed<T: Default>(&mut self, r: Result<T, MemError<WalkFault>>) -> T {
+        match r {
+            Ok(v) => v,
+            Err(e) => {
+                self.memory_fault(e);
+                T::default()
+            }
+        }
+    }
+
+    /// Atomic 16-byte compare-and-swap; the old value. On a fault sets [`Core::fault`].
+    pub fn cas128(&mut self, va: u64, m: MemOp, expected: V128, new: V128) -> V128 {
+        let r = self.mmu.cas128(&mut self.core, &self.regime, va, m, expected, new);
+        self.completed(r)
     }
 }

@@ -11,6 +11,10 @@ pub struct CpuModel {
     pub midr: u64,
     /// Bit `f` is set where `Feature` number `f` is present.
     pub features: u64,
+    /// CTR_EL0.
+    pub ctr: u64,
+    /// ID_AA64PFR0_EL1.CSV2 and CSV3: no speculation past a permission check or another context's branches.
+    pub csv: bool,
     /// Implemented physical address bits: 32, 36, 40, 42, 44 or 48.
     pub pa_bits: u8,
     /// Highest implemented exception level.
@@ -44,11 +48,41 @@ const MAX: u64 = V8_0
         Feature::Dpb,
     ]);
 
+/// CTR_EL0: 64-byte lines, 64-byte granules, PIPT instruction cache.
+const CTR: u64 = 0x8444_c004;
+/// CTR_EL0.IDC and DIC: stores to code are noticed without cache maintenance.
+const CTR_COHERENT: u64 = CTR | 3 << 28;
+
 /// The models, the default first.
 pub const MODELS: &[CpuModel] = &[
-    CpuModel { name: "max", midr: 0x000f_0510, features: MAX, pa_bits: 48, top_el: 1 },
-    CpuModel { name: "cortex-a57", midr: 0x411f_d070, features: V8_0, pa_bits: 44, top_el: 1 },
-    CpuModel { name: "cortex-a72", midr: 0x410f_d083, features: V8_0, pa_bits: 44, top_el: 1 },
+    // Implementer 0 is reserved for software use.
+    CpuModel {
+        name: "max",
+        midr: 0x000f_4c60,
+        features: MAX,
+        ctr: CTR_COHERENT,
+        csv: true,
+        pa_bits: 48,
+        top_el: 1,
+    },
+    CpuModel {
+        name: "cortex-a57",
+        midr: 0x411f_d070,
+        features: V8_0,
+        ctr: CTR,
+        csv: false,
+        pa_bits: 44,
+        top_el: 1,
+    },
+    CpuModel {
+        name: "cortex-a72",
+        midr: 0x410f_d083,
+        features: V8_0,
+        ctr: CTR,
+        csv: false,
+        pa_bits: 44,
+        top_el: 1,
+    },
 ];
 
 impl CpuModel {
@@ -60,6 +94,18 @@ impl CpuModel {
     /// The model of that name.
     pub fn by_name(name: &str) -> Option<CpuModel> {
         MODELS.iter().find(|m| m.name == name).copied()
+    }
+
+    /// ID_AA64MMFR0_EL1.PARange.
+    pub const fn pa_range(&self) -> u64 {
+        match self.pa_bits {
+            0..=35 => 0,
+            36..=39 => 1,
+            40..=41 => 2,
+            42..=43 => 3,
+            44..=47 => 4,
+            _ => 5,
+        }
     }
 
     /// Whether the model has a feature.

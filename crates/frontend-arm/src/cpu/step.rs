@@ -5,7 +5,7 @@
 use lyrebird_isa::interp::{Interp, Next};
 use lyrebird_isa::{Cpu, Sem, Visitor};
 
-use super::ArmCpu;
+use super::{ArmCpu, Mode};
 
 /// Executes the one `Sem` that an instruction decodes to.
 struct Execute<'a> {
@@ -38,7 +38,7 @@ impl ArmCpu {
     /// False if it raised an exception, which has then been taken.
     pub fn execute(&mut self, word: u32) -> bool {
         let pc = self.core.pc;
-        let mode = self.mode();
+        let mode = Mode(self.mode()).plain().0;
         let bytes = word.to_le_bytes();
         ArmCpu::decode(&bytes, pc, mode, Execute { cpu: self, pc }).0
     }
@@ -54,26 +54,44 @@ impl ArmCpu {
         let offset = (pc & 0xffc) as usize;
         // SAFETY: `CodePage::host` is readable for 4 KiB, and an aligned word at `offset` lies inside.
         let word = unsafe { page.host.add(offset).cast::<u32>().read_unaligned() };
-        self.execute(u32::from_le(word))
+        let word = u32::from_le(word);
+        if Mode(self.mode()).careful() {
+            self.execute_carefully(word, pc);
+            return self.core.pc == pc.wrapping_add(4);
+        }
+        self.execute(word)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::CpuModel;
-    use crate::platform::BarePlatform;
+    use crate::a64::regs;
+    use crate::testing::{CODE, Machine, VECTORS};
 
     #[test]
     fn executes_words_and_takes_undefined_instructions() {
-        let mut cpu = ArmCpu::new(CpuModel::max(), Box::new(BarePlatform::new()));
-        cpu.core.pc = 0x1000;
-        cpu.core.regs[1] = 40;
-        assert!(cpu.execute(0x9100_0820), "add x0, x1, #2");
-        assert_eq!((cpu.core.regs[0], cpu.core.pc), (42, 0x1004));
-        assert!(!cpu.execute(0), "udf #0");
-        assert_eq!(cpu.core.pc, 0x200, "synchronous, current level with SP_ELx");
-        assert_eq!(cpu.core.reg(crate::a64::regs::ELR_EL1), 0x1004);
-        assert_eq!(cpu.core.reg(crate::a64::regs::ESR_EL1), 1 << 25, "EC 0, IL");
+        let mut m = Machine::new(CpuModel::max());
+        m.cpu.core.regs[1] = 40;
+        assert!(m.run(0x9100_0820), "add x0, x1, #2");
+        assert_eq!((m.cpu.core.regs[0], m.cpu.core.pc), (42, CODE + 4));
+        assert!(!m.run(0), "udf #0");
+        assert_eq!(m.cpu.core.pc, VECTORS + 0x200, "synchronous, current level with SP_ELx");
+        assert_eq!(m.cpu.core.reg(regs::ELR_EL1), CODE + 4);
+        assert_eq!(m.esr(), (0, true, 0));
+    }
+
+    #[test]
+    fn fetches_what_it_steps() {
+        let mut m = Machine::new(CpuModel::max());
+        m.poke(CODE, 0x9100_0400_d503_201f);
+        assert!(m.cpu.step() && m.cpu.step(), "nop; add x0, x0, #1");
+        assert_eq!((m.cpu.core.regs[0], m.cpu.core.pc), (1, CODE + 8));
+        m.cpu.core.pc = CODE + 2;
+        assert!(!m.cpu.step(), "PC alignment");
+        assert_eq!((m.esr(), m.far()), ((0x22, true, 0), CODE + 2));
+        m.cpu.core.pc = 0x1000;
+        assert!(!m.cpu.step(), "nothing there");
+        assert_eq!((m.esr(), m.far()), ((0x21, true, 0x10), 0x1000));
     }
 }

@@ -250,7 +250,9 @@ impl VirtMachine {
     pub(crate) fn cpu(&self, index: usize) -> Result<ArmCpu, MachineError> {
         let boot = self.boot.as_ref().ok_or(MachineError::NothingLoaded)?;
         let board = VcpuBoard::new(self.shared.clone(), index);
-        let mut cpu = ArmCpu::new(self.config.cpu, Box::new(board));
+        let affinity = self.shared.cpus.get(index).map_or(0, |c| c.affinity);
+        let phys = self.shared.phys.clone();
+        let mut cpu = ArmCpu::new(self.config.cpu, affinity, Box::new(board), phys);
         boot.enter(&mut cpu);
         Ok(cpu)
     }

@@ -166,14 +166,17 @@ pub const fn parse(bits: &str) -> (u32, u32) {
 /// A constructor is `fn<V: Visitor<ArmCpu>>(w: Word, pc: u64, v: V) -> V::Out`: it reads the fields of `w` and
 /// calls `v.visit` with the one `Sem` type that means this instruction, or
 /// [`crate::a64::sem::undefined::unallocated`] for field values that the row's fixed bits do not exclude.
+/// In a group declared with `mode` (`group System, fp false, mode;`), `translate` and the constructors take the
+/// [`crate::cpu::Mode`] before `v`.
 macro_rules! rows {
     (
-        group $group:ident, fp $fp:literal;
+        group $group:ident, fp $fp:literal $(, $mode:ident)?;
         implemented { $($name:ident [$feat:ident] $mn:literal $bits:literal => $ctor:path;)* }
         unimplemented { $($uname:ident [$ufeat:ident] $umn:literal $ubits:literal;)* }
     ) => {
         /// The rows of this group, implemented ones first.
         pub static ROWS: &[$crate::a64::table::Row] = {
+            #[allow(unused_imports, reason = "a group may have no rows yet")]
             use $crate::a64::table::{Feature, Group, Row, parse};
             #[allow(non_camel_case_types, clippy::upper_case_acronyms, dead_code,
                     reason = "names an index after its encoding")]
@@ -194,6 +197,7 @@ macro_rules! rows {
             index: u16,
             w: $crate::a64::word::Word,
             pc: u64,
+            $($mode: $crate::cpu::Mode,)?
             v: V,
         ) -> V::Out {
             #[allow(non_camel_case_types, non_upper_case_globals, clippy::upper_case_acronyms, dead_code,
@@ -201,9 +205,15 @@ macro_rules! rows {
             #[repr(u16)]
             enum Id { $($name,)* $($uname,)* Count_ }
             let _ = (index, pc);
-            $(if index == Id::$name as u16 { return $ctor(w, pc, v); })*
+            $crate::a64::table::rows!(@ctors index, w, pc, v, ($($mode)?); $($name => $ctor;)*);
             $crate::a64::sem::undefined::unimplemented(w, pc, v)
         }
+    };
+    (@ctors $index:ident, $w:ident, $pc:ident, $v:ident, (); $($name:ident => $ctor:path;)*) => {
+        $(if $index == Id::$name as u16 { return $ctor($w, $pc, $v); })*
+    };
+    (@ctors $index:ident, $w:ident, $pc:ident, $v:ident, ($mode:ident); $($name:ident => $ctor:path;)*) => {
+        $(if $index == Id::$name as u16 { return $ctor($w, $pc, $mode, $v); })*
     };
 }
 pub(crate) use rows;
