@@ -159,9 +159,12 @@ pub trait Platform: Send + Debug {
 /// interrupt lines, no GIC, no firmware. For tests and for stepping code outside a machine.
 #[derive(Debug)]
 pub struct BarePlatform {
-    lines: Arc<CpuLines>,
-    ticks: u64,
-    timers: [(u64, u64); 4],
+    /// The vCPU's wires.
+    pub lines: Arc<CpuLines>,
+    /// The counter.
+    pub ticks: u64,
+    /// CTL and CVAL of each timer.
+    pub timers: [(u64, u64); 4],
     /// What [`Platform::gic_sysregs`] answers.
     pub gic: bool,
     /// The last value written to each `ICC` register, newest last.

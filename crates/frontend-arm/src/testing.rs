@@ -82,6 +82,13 @@ impl Machine {
         assert!(self.run(Machine::access(name, false)), "MSR {name}");
     }
 
+    /// The same at EL1 whatever the present level, which is kept.
+    pub fn msr_at_el1(&mut self, name: &str, v: u64) {
+        let before = self.cpu.pstate;
+        self.at_el(1).msr(name, v);
+        self.cpu.set_pstate(before);
+    }
+
     /// ESR_EL1 split into EC, IL, ISS.
     pub fn esr(&self) -> (u8, bool, u32) {
         let v = self.cpu.core.reg(regs::ESR_EL1);

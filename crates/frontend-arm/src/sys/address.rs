@@ -102,7 +102,7 @@ impl Regime1 {
             Some(h) if va & 1 << 55 != 0 => h,
             _ => &self.params.lower,
         };
-        let pa = if half.tbi { va & (1 << 56) - 1 } else { va };
+        let pa = if half.tbi { va & ((1 << 56) - 1) } else { va };
         if pa >> self.pa_bits != 0 {
             return Err(WalkFault { kind: WalkFaultKind::AddressSize, level: 0 });
         }

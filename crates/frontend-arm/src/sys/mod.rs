@@ -10,6 +10,8 @@ mod gic;
 mod id;
 mod ops;
 pub mod regs;
+#[cfg(test)]
+mod tests;
 mod timer;
 
 use std::fmt;
