@@ -109,6 +109,16 @@ pub unsafe trait Cpu: Send + Sized + 'static {
     /// The next guest store (physical address, length in bytes) that hit a watched page since the last call.
     fn take_dirty_code(&mut self) -> Option<(u64, u64)>;
 
+    /// State outside [`Core`] that helpers with [`crate::Effects::Fp`] read and write (floating-point control and
+    /// status), for engines that run code twice and compare.
+    fn aux_state(&self) -> [u64; 2] {
+        [0; 2]
+    }
+    /// Sets what [`Cpu::aux_state`] returns.
+    fn set_aux_state(&mut self, v: [u64; 2]) {
+        let _ = v;
+    }
+
     /// A load that missed the inline TLB or needs care. Zero-extended. On a fault sets [`Core::fault`].
     fn load_slow(&mut self, va: u64, m: MemOp) -> u64;
     /// A store that missed the inline TLB or needs care. On a fault sets [`Core::fault`].

@@ -13,6 +13,7 @@ pub mod flags;
 pub mod helper;
 pub mod interp;
 pub mod lines;
+pub mod logged;
 pub mod mem;
 pub mod ops;
 pub mod scan;

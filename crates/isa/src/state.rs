@@ -164,6 +164,8 @@ pub struct Core {
     pub excl_val: [u64; 2],
     /// Engine scratch: arguments and results of out-of-line memory accesses of compiled code.
     pub scratch: [V128; 4],
+    /// Engine scratch: what verify mode's memory accesses find their log by.
+    pub engine: *mut (),
     /// Vector registers.
     pub vregs: [V128; 32],
 }
@@ -191,6 +193,7 @@ impl Core {
             excl_addr: TAG_NONE,
             excl_val: [0; 2],
             scratch: [V128::default(); 4],
+            engine: std::ptr::null_mut(),
             vregs: [V128::default(); 32],
         }
     }

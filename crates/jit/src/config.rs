@@ -29,6 +29,16 @@ pub struct EngineConfig {
     pub code_bytes: usize,
 }
 
+impl EngineConfig {
+    /// Executions after which a block asks to be compiled.
+    pub fn threshold(&self) -> u32 {
+        match self.tier {
+            Tier::T1 => 1,
+            Tier::T0 | Tier::Auto => self.hot_threshold.max(1),
+        }
+    }
+}
+
 impl Default for EngineConfig {
     fn default() -> Self {
         EngineConfig {

@@ -7,7 +7,7 @@ use lyrebird_isa::scan::Flow;
 use lyrebird_isa::state::{PAGE_MASK, PAGE_SIZE};
 use lyrebird_isa::{Cpu, Term};
 
-use super::handler::{Fallthrough, MakeOp, enter_region};
+use super::handler::{Fallthrough, MakeOp, enter_region, enter_verify};
 use super::op::{Link, Op, Trailer};
 
 /// Number of a block in its cache.
@@ -23,6 +23,15 @@ pub struct Key {
     pub pc: u64,
     /// [`Cpu::mode`].
     pub mode: u64,
+}
+
+/// What goes into every new block.
+#[derive(Clone, Copy, Debug)]
+pub struct HowToDecode {
+    /// Executions until it counts as hot.
+    pub heat: u32,
+    /// Its region, once there is one, is entered through the dispatcher.
+    pub verify: bool,
 }
 
 /// Guest instructions in a block at most.
@@ -58,7 +67,7 @@ const fn words_of<T>() -> usize {
 impl<C: Cpu> Block<C> {
     /// Decodes the block at `key` from `code`, which runs to the end of the page. `None` where not even one
     /// instruction fits.
-    pub fn decode(key: Key, id: BlockId, code: &[u8], heat: u32) -> Option<Block<C>> {
+    pub fn decode(key: Key, id: BlockId, code: &[u8], how: &HowToDecode) -> Option<Block<C>> {
         let mut made = Vec::with_capacity(16);
         let mut offsets = Vec::with_capacity(16);
         let mut at = 0usize;
@@ -105,9 +114,12 @@ impl<C: Cpu> Block<C> {
             link: [Link::none(), Link::none()],
             target: [taken, end],
             len: guest as i64,
-            heat: Cell::new(heat),
+            heat: Cell::new(how.heat),
             block: id.0,
-            enter: Op { handler: enter_region::<C>, payload: [0; 2] },
+            enter: Op {
+                handler: if how.verify { enter_verify::<C> } else { enter_region::<C> },
+                payload: [0, key.pc],
+            },
             _cpu: PhantomData,
         };
         // SAFETY: as above.

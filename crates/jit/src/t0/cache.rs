@@ -6,7 +6,7 @@ use lyrebird_isa::Cpu;
 use lyrebird_isa::state::{JumpEntry, PAGE_MASK, code_ctx_mask, jump_index};
 use rustc_hash::FxHashMap;
 
-use super::block::{Block, BlockId, Key};
+use super::block::{Block, BlockId, HowToDecode, Key};
 use super::op::Op;
 
 /// All decoded blocks.
@@ -56,9 +56,9 @@ impl<C: Cpu> BlockCache<C> {
     }
 
     /// Decodes the block at `key` and keeps it. `None` where the page ends before the first instruction does.
-    pub fn insert(&mut self, key: Key, code: &[u8], heat: u32) -> Option<BlockId> {
+    pub fn insert(&mut self, key: Key, code: &[u8], how: &HowToDecode) -> Option<BlockId> {
         let id = self.free.last().copied().unwrap_or(BlockId(self.blocks.len() as u32));
-        let block = Box::new(Block::decode(key, id, code, heat)?);
+        let block = Box::new(Block::decode(key, id, code, how)?);
         if self.free.pop().is_none() {
             self.blocks.push(None);
         }

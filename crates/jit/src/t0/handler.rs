@@ -134,6 +134,19 @@ pub unsafe fn enter_region<C: Cpu>(cpu: *mut C, op: *const Op<C>, budget: i64) -
     }
 }
 
+/// Handler of [`Trailer::enter`] in verify mode: back to the dispatcher, which runs both tiers.
+///
+/// # Safety
+/// As for [`super::op::execute`]; the payload's second word is the block's address.
+pub unsafe fn enter_verify<C: Cpu>(cpu: *mut C, op: *const Op<C>, budget: i64) -> *const Op<C> {
+    // SAFETY: by contract; the vCPU thread owns the CPU.
+    unsafe {
+        let core = (*cpu).core_mut();
+        core.pc = (*op).payload[1];
+        leave(core, op, budget, Exit::Verify)
+    }
+}
+
 /// The operation that ends a block which no instruction ends: on to the next address.
 #[derive(Clone, Copy, Debug)]
 pub struct Fallthrough {

@@ -41,12 +41,14 @@ pub enum Exit {
     SyncPc,
     /// Compiled code raised a guest fault at [`Core::pc`].
     RegionFault,
+    /// The head of a region was reached in verify mode; it starts at [`Core::pc`].
+    Verify,
 }
 
 impl Exit {
     /// From [`Core::exit`].
     pub fn from_core(v: u64) -> Exit {
-        const ALL: [Exit; 9] = [
+        const ALL: [Exit; 10] = [
             Exit::None,
             Exit::Fault,
             Exit::Link0,
@@ -56,6 +58,7 @@ impl Exit {
             Exit::SyncNext,
             Exit::SyncPc,
             Exit::RegionFault,
+            Exit::Verify,
         ];
         ALL.get(v as usize).copied().unwrap_or(Exit::None)
     }

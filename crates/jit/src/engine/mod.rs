@@ -1,13 +1,21 @@
 //! [`Engine`]: the dispatcher of one vCPU.
 
+mod regions;
+mod verify;
+
 use lyrebird_isa::Cpu;
 use lyrebird_isa::cpu::Event;
 use lyrebird_isa::state::{JUMP_ENTRIES, JumpEntry, PAGE_MASK, PAGE_SIZE, code_ctx_mask, jump_index};
 
 use crate::config::EngineConfig;
 use crate::stats::EngineStats;
-use crate::t0::block::Key;
+use crate::t0::block::{HowToDecode, Key};
 use crate::t0::{BlockCache, BlockId, Exit, Op, Trailer, execute};
+use crate::t1::{CompilerConfig, SlowPaths};
+
+use regions::Regions;
+pub use verify::Divergence;
+use verify::Verified;
 
 /// Runs the guest code of one vCPU.
 #[derive(Debug)]
@@ -15,6 +23,7 @@ pub struct Engine<C: Cpu> {
     config: EngineConfig,
     cache: BlockCache<C>,
     jump: Box<[JumpEntry]>,
+    regions: Regions<C>,
     stats: EngineStats,
 }
 
@@ -24,7 +33,10 @@ unsafe impl<C: Cpu> Send for Engine<C> {}
 impl<C: Cpu> Engine<C> {
     /// An engine without code.
     pub fn new(config: EngineConfig) -> Engine<C> {
+        let mut compiler = CompilerConfig::of::<C>();
+        compiler.slow = if config.verify { verify::slow_paths() } else { SlowPaths::of::<C>() };
         Engine {
+            regions: Regions::new(&config, compiler),
             config,
             cache: BlockCache::default(),
             jump: vec![JumpEntry::EMPTY; JUMP_ENTRIES].into_boxed_slice(),
@@ -34,15 +46,23 @@ impl<C: Cpu> Engine<C> {
 
     /// Counters so far.
     pub fn stats(&self) -> EngineStats {
-        self.stats.clone()
+        let mut s = self.stats.clone();
+        s.t1_retired += self.regions.retired();
+        s
     }
 
-    /// Runs guest code until [`Cpu::poll`] says stop.
-    pub fn run(&mut self, cpu: &mut C) {
+    /// Regions that were not compiled, by reason.
+    pub fn failures(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.regions.failures.iter().map(|(why, n)| (why.as_str(), *n))
+    }
+
+    /// Runs guest code until [`Cpu::poll`] says stop. Fails only in verify mode, where the tiers disagree.
+    pub fn run(&mut self, cpu: &mut C) -> Result<(), Box<Divergence>> {
         cpu.core_mut().jump_cache = self.jump.as_mut_ptr();
         let mut since_poll = 0u64;
         loop {
             self.drop_dirty(cpu);
+            self.regions.collect(&mut self.cache, &mut self.jump, &mut self.stats);
             if self.cache.held > self.config.max_decoded {
                 self.flush(cpu);
             }
@@ -53,18 +73,19 @@ impl<C: Cpu> Engine<C> {
                     cpu.wait();
                     continue;
                 }
-                Event::Stop => return,
+                Event::Stop => return Ok(()),
             }
-            since_poll = self.slice(cpu);
+            since_poll = self.slice(cpu)?;
             self.stats.retired += since_poll;
         }
     }
 
     /// Runs until the budget is used up or the CPU must be looked at; returns the instructions retired.
-    fn slice(&mut self, cpu: &mut C) -> u64 {
+    fn slice(&mut self, cpu: &mut C) -> Result<u64, Box<Divergence>> {
         let budget = self.config.slice;
         cpu.core_mut().budget = budget;
         let mut linking: Option<(BlockId, usize)> = None;
+        let mut interpret = false;
         loop {
             let Some(id) = self.lookup(cpu) else {
                 linking = None;
@@ -80,7 +101,7 @@ impl<C: Cpu> Engine<C> {
                 break;
             }
             let Some(block) = self.cache.get(id) else { continue };
-            let entry = block.entry();
+            let entry = if std::mem::take(&mut interpret) { block.ops() } else { block.entry() };
             self.stats.exits += 1;
             // SAFETY: `lookup` found the block for the CPU's present mode and mapping; blocks are dropped only
             // outside `execute`, and dropping one removes what leads to it.
@@ -99,25 +120,50 @@ impl<C: Cpu> Engine<C> {
                     let pc = cpu.core().pc;
                     cpu.take_fault(pc);
                 }
+                Exit::Verify => {
+                    let Some(region) = self.cache.owner(op).and_then(|id| self.regions.at(id)) else {
+                        continue;
+                    };
+                    self.stats.verified += 1;
+                    let ran = match verify::verify(cpu, region) {
+                        Verified::Ran(n) => {
+                            // The head itself is for T0: do not come straight back here.
+                            interpret = n == 0;
+                            n
+                        }
+                        Verified::Fault(n) => {
+                            self.stats.faults += 1;
+                            let pc = cpu.core().pc;
+                            cpu.take_fault(pc);
+                            n
+                        }
+                        Verified::Diverged(report) => {
+                            let request = region.request.clone();
+                            let clif = self.regions.dump(request);
+                            return Err(Box::new(Divergence { report: format!("{report}\n{clif}") }));
+                        }
+                    };
+                    cpu.core_mut().budget -= ran as i64;
+                }
                 why @ (Exit::Link0 | Exit::Link1) => {
                     // SAFETY: these exits return a terminator of a live block.
                     let t = unsafe { &*op.add(1).cast::<Trailer<C>>() };
                     let from = BlockId(t.block);
                     linking = Some((from, (why == Exit::Link1) as usize));
                     if t.heat.get() == 0 {
-                        self.hot(cpu, from);
+                        self.hot(from);
                     }
                 }
                 Exit::HotIndirect => {
                     // SAFETY: as above.
                     let t = unsafe { &*op.add(1).cast::<Trailer<C>>() };
-                    self.hot(cpu, BlockId(t.block));
+                    self.hot(BlockId(t.block));
                 }
                 Exit::Indirect | Exit::None => {}
                 Exit::SyncNext | Exit::SyncPc => break,
             }
         }
-        (budget - cpu.core().budget).max(0) as u64
+        Ok((budget - cpu.core().budget).max(0) as u64)
     }
 
     /// The block at the program counter, decoded if need be; it enters the jump cache. `None`: the fetch faulted.
@@ -146,14 +192,17 @@ impl<C: Cpu> Engine<C> {
         unsafe {
             std::ptr::copy_nonoverlapping(host.add(from), page.as_mut_ptr().add(from), page.len() - from)
         };
-        let id = self.cache.insert(key, &page[from..], self.config.hot_threshold)?;
+        let how = HowToDecode { heat: self.config.threshold(), verify: self.config.verify };
+        let id = self.cache.insert(key, &page[from..], &how)?;
         self.stats.blocks += 1;
         self.stats.decoded += self.cache.get(id).map_or(0, |b| b.len() as u64);
         Some(id)
     }
 
     /// A block's execution count reached the threshold.
-    fn hot(&mut self, _cpu: &mut C, _id: BlockId) {}
+    fn hot(&mut self, id: BlockId) {
+        self.regions.ask(id, &mut self.cache, &mut self.jump, &mut self.stats);
+    }
 
     /// Drops the blocks that guest stores have hit.
     fn drop_dirty(&mut self, cpu: &mut C) {
@@ -167,6 +216,7 @@ impl<C: Cpu> Engine<C> {
                 .collect();
             for id in hit {
                 self.stats.blocks_dropped += 1;
+                self.regions.block_gone(id, &mut self.cache, &mut self.jump, &mut self.stats);
                 self.cache.remove(id, &mut self.jump);
             }
             if self.cache.on_page(pa).is_empty() {
@@ -180,6 +230,7 @@ impl<C: Cpu> Engine<C> {
         for pa in self.cache.pages() {
             cpu.unwatch_code(pa);
         }
+        self.regions.clear(&mut self.stats);
         self.cache.clear();
         self.jump.fill(JumpEntry::EMPTY);
         self.stats.t0_flushes += 1;

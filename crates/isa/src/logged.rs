@@ -1,0 +1,189 @@
+//! [`Logged`]: executes like [`Interp`] and writes down every guest memory access, for engines that run code twice and
+//! compare.
+
+use crate::cpu::{Cpu, GuestFault};
+use crate::emit::{Emit, JumpKind};
+use crate::flags::{Cond, FlagOp};
+use crate::helper::Helper;
+use crate::interp::Interp;
+use crate::mem::{MemOp, Size};
+use crate::ops::{Bin, Cc, Lane, Rmw, Un, VBin, Width};
+use crate::state::Reg;
+
+/// What kind of access was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Load; the value is what was loaded.
+    Load,
+    /// Store; the value is what was stored.
+    Store,
+    /// Read-modify-write; the value is the old one, the operand in `with`.
+    Rmw(Rmw),
+    /// Compare-and-swap; the value is the old one, `with` holds expected and new.
+    Cas,
+}
+
+/// One guest memory access.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// Kind.
+    pub kind: Kind,
+    /// Virtual address.
+    pub va: u64,
+    /// Size and the rest.
+    pub op: MemOp,
+    /// Value, see [`Kind`].
+    pub value: u128,
+    /// Operands, see [`Kind`].
+    pub with: [u64; 2],
+    /// The access raised a guest fault.
+    pub fault: bool,
+}
+
+/// Executes and logs.
+#[derive(Debug)]
+pub struct Logged<'a, C: Cpu> {
+    /// Executes.
+    pub interp: Interp<'a, C>,
+    /// Accesses in program order.
+    pub log: &'a mut Vec<Access>,
+}
+
+impl<C: Cpu> Logged<'_, C> {
+    fn note(&mut self, kind: Kind, va: u64, op: MemOp, value: Result<u128, GuestFault>, with: [u64; 2]) {
+        let fault = value.is_err();
+        self.log.push(Access { kind, va, op, value: value.unwrap_or(0), with, fault });
+    }
+}
+
+fn low(op: MemOp, v: u64) -> u128 {
+    op.size.width().zext(v) as u128
+}
+
+impl<C: Cpu> Emit for Logged<'_, C> {
+    type Cpu = C;
+    type Val = u64;
+    type Bool = bool;
+    type Vec = u128;
+    type Fault = GuestFault;
+
+    fn imm(&mut self, v: u64) -> u64 {
+        v
+    }
+    fn reg(&mut self, r: Reg) -> u64 {
+        self.interp.reg(r)
+    }
+    fn set_reg(&mut self, r: Reg, v: u64) {
+        self.interp.set_reg(r, v);
+    }
+    fn bin(&mut self, op: Bin, w: Width, a: u64, b: u64) -> u64 {
+        self.interp.bin(op, w, a, b)
+    }
+    fn un(&mut self, op: Un, w: Width, a: u64) -> u64 {
+        self.interp.un(op, w, a)
+    }
+    fn zext(&mut self, from: Width, a: u64) -> u64 {
+        self.interp.zext(from, a)
+    }
+    fn sext(&mut self, from: Width, a: u64) -> u64 {
+        self.interp.sext(from, a)
+    }
+    fn cmp(&mut self, cc: Cc, w: Width, a: u64, b: u64) -> bool {
+        self.interp.cmp(cc, w, a, b)
+    }
+    fn select(&mut self, c: bool, a: u64, b: u64) -> u64 {
+        self.interp.select(c, a, b)
+    }
+    fn bool_val(&mut self, c: bool) -> u64 {
+        self.interp.bool_val(c)
+    }
+    fn set_flags(&mut self, op: FlagOp, w: Width, a: u64, b: u64) {
+        self.interp.set_flags(op, w, a, b);
+    }
+    fn set_flags_if(&mut self, c: bool, op: FlagOp, w: Width, a: u64, b: u64, nzcv: u32) {
+        self.interp.set_flags_if(c, op, w, a, b, nzcv);
+    }
+    fn set_nzcv(&mut self, v: u64) {
+        self.interp.set_nzcv(v);
+    }
+    fn nzcv(&mut self) -> u64 {
+        self.interp.nzcv()
+    }
+    fn cond(&mut self, c: Cond) -> bool {
+        self.interp.cond(c)
+    }
+    fn load(&mut self, m: MemOp, va: u64) -> Result<u64, GuestFault> {
+        let r = self.interp.load(m, va);
+        self.note(Kind::Load, va, m, r.map(u128::from), [0; 2]);
+        r
+    }
+    fn store(&mut self, m: MemOp, va: u64, v: u64) -> Result<(), GuestFault> {
+        let r = self.interp.store(m, va, v);
+        self.note(Kind::Store, va, m, r.map(|()| low(m, v)), [0; 2]);
+        r
+    }
+    fn vload(&mut self, m: MemOp, va: u64) -> Result<u128, GuestFault> {
+        let r = self.interp.vload(m, va);
+        self.note(Kind::Load, va, m, r, [0; 2]);
+        r
+    }
+    fn vstore(&mut self, m: MemOp, va: u64, v: u128) -> Result<(), GuestFault> {
+        let r = self.interp.vstore(m, va, v);
+        let value = if m.size == Size::B16 { v } else { low(m, v as u64) };
+        self.note(Kind::Store, va, m, r.map(|()| value), [0; 2]);
+        r
+    }
+    fn rmw(&mut self, op: Rmw, m: MemOp, va: u64, v: u64) -> Result<u64, GuestFault> {
+        let r = self.interp.rmw(op, m, va, v);
+        self.note(Kind::Rmw(op), va, m, r.map(u128::from), [m.size.width().zext(v), 0]);
+        r
+    }
+    fn cas(&mut self, m: MemOp, va: u64, expected: u64, new: u64) -> Result<u64, GuestFault> {
+        let r = self.interp.cas(m, va, expected, new);
+        let w = m.size.width();
+        self.note(Kind::Cas, va, m, r.map(u128::from), [w.zext(expected), w.zext(new)]);
+        r
+    }
+    fn fence(&mut self) {
+        self.interp.fence();
+    }
+    fn vreg(&mut self, r: u8) -> u128 {
+        self.interp.vreg(r)
+    }
+    fn set_vreg(&mut self, r: u8, v: u128) {
+        self.interp.set_vreg(r, v);
+    }
+    fn vec(&mut self, lo: u64, hi: u64) -> u128 {
+        self.interp.vec(lo, hi)
+    }
+    fn vec_lo(&mut self, v: u128) -> u64 {
+        self.interp.vec_lo(v)
+    }
+    fn vec_hi(&mut self, v: u128) -> u64 {
+        self.interp.vec_hi(v)
+    }
+    fn vbin(&mut self, op: VBin, lane: Lane, a: u128, b: u128) -> u128 {
+        self.interp.vbin(op, lane, a, b)
+    }
+    fn vsplat(&mut self, lane: Lane, v: u64) -> u128 {
+        self.interp.vsplat(lane, v)
+    }
+    fn call(&mut self, h: Helper<C>, args: [u64; 3]) -> Result<u64, GuestFault> {
+        self.interp.call(h, args)
+    }
+    fn branch(&mut self, c: bool, taken: u64) {
+        self.interp.branch(c, taken);
+    }
+    fn jump(&mut self, target: u64, k: JumpKind) {
+        self.interp.jump(target, k);
+    }
+    fn jump_reg(&mut self, target: u64, k: JumpKind) {
+        self.interp.jump_reg(target, k);
+    }
+    fn sync_next(&mut self) {
+        self.interp.sync_next();
+    }
+    fn sync_pc(&mut self) {
+        self.interp.sync_pc();
+    }
+}

@@ -1,0 +1,334 @@
+//! The compiled regions of one vCPU: asked for when a block is hot, entered when they come back, dropped when one of
+//! their blocks is.
+
+use std::collections::HashMap;
+
+use lyrebird_isa::Cpu;
+use lyrebird_isa::scan::Flow;
+use lyrebird_isa::state::{JumpEntry, PAGE_MASK, PAGE_SIZE};
+use rustc_hash::FxHashMap;
+
+use crate::config::{EngineConfig, Tier};
+use crate::stats::EngineStats;
+use crate::t0::block::Key;
+use crate::t0::handler::RegionEntry;
+use crate::t0::{Block, BlockCache, BlockId};
+use crate::t1::{
+    Arena, ArenaError, BlockSource, BlockView, Code, CompileError, CompileThread, CompiledRegion, Compiler,
+    CompilerConfig, Failure, Limits, RegionRequest, form_region,
+};
+
+/// A region in use.
+#[derive(Debug)]
+pub struct Region {
+    /// The block it is entered at.
+    pub head: BlockId,
+    /// What it was compiled from.
+    pub request: RegionRequest,
+    /// Boxed: the head's trailer points at it.
+    entry: Box<RegionEntry>,
+    /// Keeps the code.
+    code: Code,
+    members: Vec<BlockId>,
+}
+
+impl Region {
+    /// The compiled function.
+    pub fn function(&self) -> unsafe extern "C" fn(*mut lyrebird_isa::Core) -> u64 {
+        self.code.as_region()
+    }
+}
+
+#[derive(Debug)]
+struct Pending {
+    head: BlockId,
+    request: RegionRequest,
+    members: Vec<BlockId>,
+}
+
+/// Where regions are compiled.
+#[derive(Debug)]
+enum Back<C> {
+    Here(Box<Compiler<C>>),
+    Thread(CompileThread),
+}
+
+/// All regions of a vCPU.
+#[derive(Debug)]
+pub struct Regions<C> {
+    back: Option<Back<C>>,
+    verify: bool,
+    threshold: u32,
+    next_id: u64,
+    pending: FxHashMap<u64, Pending>,
+    installed: FxHashMap<u64, Region>,
+    by_block: FxHashMap<BlockId, Vec<u64>>,
+    /// Failures by reason, for the exit report.
+    pub failures: HashMap<String, u64>,
+}
+
+/// Blocks as the region former sees them.
+struct View<'a, C> {
+    cache: &'a BlockCache<C>,
+    head: Key,
+    threshold: u32,
+}
+
+impl<C: Cpu> View<'_, C> {
+    fn find(&self, pc: u64) -> Option<(BlockId, &Block<C>)> {
+        if pc & PAGE_MASK != self.head.pc & PAGE_MASK {
+            return None;
+        }
+        let pa = self.head.pa & PAGE_MASK | pc & (PAGE_SIZE - 1);
+        let id = self.cache.find(&Key { pa, pc, mode: self.head.mode })?;
+        Some((id, self.cache.get(id)?))
+    }
+}
+
+impl<C: Cpu> BlockSource for View<'_, C> {
+    fn block(&self, pc: u64) -> Option<BlockView<'_>> {
+        let (_, b) = self.find(pc)?;
+        let t = b.trailer();
+        let succ = match b.flow {
+            Flow::Branch { taken } => [Some(taken), Some(t.target[1])],
+            Flow::Jump { target, .. } => [Some(target), None],
+            Flow::Next => [Some(t.target[1]), None],
+            Flow::Indirect(_) | Flow::SyncNext | Flow::SyncPc => [None, None],
+        };
+        Some(BlockView {
+            bytes: &b.bytes,
+            insns: b.len() as u32,
+            // Executions; a count below its start has wrapped, which is hot as well.
+            heat: u64::from(self.threshold.wrapping_sub(t.heat.get())),
+            succ,
+        })
+    }
+}
+
+impl<C: Cpu> Regions<C> {
+    /// Regions as `config` wants them. Where the host refuses memory for code, or the compiler cannot serve this host,
+    /// there are none, and everything stays in T0; the reason is among the failures.
+    pub fn new(config: &EngineConfig, mut compiler: CompilerConfig) -> Regions<C> {
+        let mut failures = HashMap::new();
+        compiler.verify_clif |= cfg!(debug_assertions);
+        let back = match (config.tier, config.verify) {
+            (Tier::T0, false) => None,
+            (tier, verify) => match Self::start(config, compiler, tier == Tier::Auto && !verify) {
+                Ok(b) => Some(b),
+                Err(e) => {
+                    failures.insert(e, 1);
+                    None
+                }
+            },
+        };
+        Regions {
+            back,
+            verify: config.verify,
+            threshold: config.threshold(),
+            next_id: 1,
+            pending: FxHashMap::default(),
+            installed: FxHashMap::default(),
+            by_block: FxHashMap::default(),
+            failures,
+        }
+    }
+
+    fn start(config: &EngineConfig, compiler: CompilerConfig, thread: bool) -> Result<Back<C>, String> {
+        let arena = Arena::new(config.code_bytes).map_err(|e| e.to_string())?;
+        let compiler = Compiler::new(arena, compiler).map_err(|e| e.to_string())?;
+        if !thread {
+            return Ok(Back::Here(Box::new(compiler)));
+        }
+        CompileThread::spawn(compiler).map(Back::Thread).map_err(|e| format!("compile thread: {e}"))
+    }
+
+    /// Asks for the region at a block that has become hot.
+    pub fn ask(
+        &mut self,
+        head: BlockId,
+        cache: &mut BlockCache<C>,
+        jump: &mut [JumpEntry],
+        stats: &mut EngineStats,
+    ) {
+        if self.back.is_none() {
+            return;
+        }
+        let Some(block) = cache.get(head) else { return };
+        if block.entered {
+            return;
+        }
+        let key = block.key;
+        let view = View { cache, head: key, threshold: self.threshold };
+        let blocks = form_region(key.pc, &view, &Limits::default());
+        let members: Vec<BlockId> = blocks.iter().filter_map(|b| Some(view.find(b.pc)?.0)).collect();
+        if blocks.is_empty() || members.len() != blocks.len() {
+            return;
+        }
+        let id = self.next_id;
+        self.next_id += 1;
+        let heat = view.block(key.pc).map_or(0, |b| b.heat);
+        let request = RegionRequest { id, mode: key.mode, heat, blocks, dump: false, verify: self.verify };
+        for m in &members {
+            self.by_block.entry(*m).or_default().push(id);
+        }
+        let pending = Pending { head, request: request.clone(), members };
+        self.pending.insert(id, pending);
+        match &mut self.back {
+            Some(Back::Here(c)) => {
+                let done = c.compile(request);
+                self.finish(done, cache, jump, stats);
+            }
+            Some(Back::Thread(t)) if t.request(request).is_err() => {
+                // The queue is full: the block may ask again later.
+                self.forget(id);
+                if let Some(b) = cache.get(head) {
+                    b.trailer().heat.set(self.threshold);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Installs what the compile thread has finished.
+    pub fn collect(&mut self, cache: &mut BlockCache<C>, jump: &mut [JumpEntry], stats: &mut EngineStats) {
+        while let Some(Back::Thread(t)) = &self.back
+            && let Some(done) = t.poll()
+        {
+            self.finish(done, cache, jump, stats);
+        }
+    }
+
+    fn finish(
+        &mut self,
+        done: Result<CompiledRegion, Box<Failure>>,
+        cache: &mut BlockCache<C>,
+        jump: &mut [JumpEntry],
+        stats: &mut EngineStats,
+    ) {
+        let region = match done {
+            Ok(r) => r,
+            Err(f) => {
+                let pending = self.pending.contains_key(&f.request.id);
+                self.forget(f.request.id);
+                match f.error {
+                    CompileError::Empty(_) => {}
+                    CompileError::Dropped => {}
+                    CompileError::Arena(ArenaError::Full { .. }) => self.evict(cache, jump, stats),
+                    e => {
+                        stats.regions_failed += u64::from(pending);
+                        *self.failures.entry(e.to_string()).or_default() += 1;
+                    }
+                }
+                return;
+            }
+        };
+        stats.compile_ns += region.nanos;
+        stats.regions += 1;
+        stats.region_insns += u64::from(region.guest_insns);
+        stats.region_bytes += region.code.bytes().len() as u64;
+        let Some(p) = self.pending.remove(&region.id) else {
+            stats.regions_stale += 1;
+            return;
+        };
+        let mut entry = Box::new(RegionEntry { entry: region.code.as_region(), retired: 0 });
+        if let Some(head) = cache.get_mut(p.head) {
+            head.set_enter(&raw mut *entry as u64);
+            head.entered = true;
+        }
+        cache.redirect(p.head, jump);
+        self.installed.insert(
+            region.id,
+            Region { head: p.head, request: p.request, entry, code: region.code, members: p.members },
+        );
+    }
+
+    /// Forgets what is known of a region.
+    fn forget(&mut self, id: u64) -> Option<Region> {
+        let region = self.installed.remove(&id);
+        let members = match (&region, self.pending.remove(&id)) {
+            (Some(r), _) => r.members.clone(),
+            (None, Some(p)) => p.members,
+            (None, None) => return None,
+        };
+        for m in members {
+            if let Some(v) = self.by_block.get_mut(&m) {
+                v.retain(|x| *x != id);
+                if v.is_empty() {
+                    self.by_block.remove(&m);
+                }
+            }
+        }
+        region
+    }
+
+    /// Drops one region: its head is interpreted again. Not to be called while guest code runs.
+    fn drop_region(
+        &mut self,
+        id: u64,
+        cache: &mut BlockCache<C>,
+        jump: &mut [JumpEntry],
+        stats: &mut EngineStats,
+    ) {
+        let Some(r) = self.forget(id) else { return };
+        stats.regions_dropped += 1;
+        stats.t1_retired += r.entry.retired;
+        if let Some(head) = cache.get_mut(r.head) {
+            head.entered = false;
+            head.trailer().heat.set(self.threshold);
+        }
+        cache.redirect(r.head, jump);
+    }
+
+    /// Drops the regions that a block is part of, before the block itself goes.
+    pub fn block_gone(
+        &mut self,
+        block: BlockId,
+        cache: &mut BlockCache<C>,
+        jump: &mut [JumpEntry],
+        stats: &mut EngineStats,
+    ) {
+        for id in self.by_block.remove(&block).unwrap_or_default() {
+            self.drop_region(id, cache, jump, stats);
+        }
+    }
+
+    /// The code arena is full: the half of the regions that has done least goes.
+    fn evict(&mut self, cache: &mut BlockCache<C>, jump: &mut [JumpEntry], stats: &mut EngineStats) {
+        let mut by_work: Vec<(u64, u64)> =
+            self.installed.iter().map(|(id, r)| (r.entry.retired, *id)).collect();
+        by_work.sort_unstable();
+        by_work.truncate(by_work.len().div_ceil(2));
+        for (_, id) in by_work {
+            self.drop_region(id, cache, jump, stats);
+        }
+    }
+
+    /// Drops everything, installed or on its way.
+    pub fn clear(&mut self, stats: &mut EngineStats) {
+        stats.regions_dropped += self.installed.len() as u64;
+        stats.t1_retired += self.installed.values().map(|r| r.entry.retired).sum::<u64>();
+        self.installed.clear();
+        self.pending.clear();
+        self.by_block.clear();
+    }
+
+    /// Instructions retired in the regions that are installed now.
+    pub fn retired(&self) -> u64 {
+        self.installed.values().map(|r| r.entry.retired).sum()
+    }
+
+    /// The installed region that starts at `head`.
+    pub fn at(&self, head: BlockId) -> Option<&Region> {
+        self.by_block.get(&head)?.iter().filter_map(|id| self.installed.get(id)).find(|r| r.head == head)
+    }
+
+    /// Compiles a request again for its CLIF and host code.
+    pub fn dump(&mut self, mut request: RegionRequest) -> String {
+        request.dump = true;
+        let Some(Back::Here(c)) = &mut self.back else { return String::from("(compiled on another thread)") };
+        match c.compile(request) {
+            Ok(r) => r.dump.unwrap_or_default(),
+            Err(f) => format!("{}\n{}", f.error, f.clif.unwrap_or_default()),
+        }
+    }
+}
