@@ -64,6 +64,9 @@ pub enum MachineError {
     /// What was loaded is no longer accepted by guest memory; cannot happen with a correct placement.
     #[error("loading: {0}")]
     Bus(#[from] lyrebird_softmmu::phys::BusError),
+    /// Verify mode found a difference.
+    #[error("verify: T0 and T1 disagree\n{0}")]
+    Diverged(#[from] Box<lyrebird_jit::engine::Divergence>),
     /// Nothing was loaded.
     #[error("nothing to run: load a kernel first")]
     NothingLoaded,

@@ -28,7 +28,7 @@ impl VirtMachine {
     /// Runs what was loaded until the guest, the user or the clock ends it.
     ///
     /// # Errors
-    /// Nothing was loaded, or the host gives no thread.
+    /// Nothing was loaded, the host gives no thread, or verify mode found the tiers to disagree.
     pub fn run(&mut self, options: &RunOptions) -> Result<(Outcome, MachineStats), MachineError> {
         let start = Instant::now();
         let _watchdog = Watchdog::start(self.power(), self.rtc(), options.timeout.map(|t| start + t))?;
@@ -36,7 +36,7 @@ impl VirtMachine {
         loop {
             let mut cpu = self.cpu(0)?;
             let mut engine = Engine::<ArmCpu>::new(options.engine.clone());
-            let outcome = self.run_vcpu(&mut engine, &mut cpu);
+            let outcome = self.run_vcpu(&mut engine, &mut cpu)?;
             stats.add(&cpu, &engine.stats());
             if outcome != Outcome::Reset || options.no_reboot {
                 stats.finish(start.elapsed(), self.phys().ram_bytes());
@@ -49,14 +49,14 @@ impl VirtMachine {
         }
     }
 
-    fn run_vcpu(&self, engine: &mut Engine<ArmCpu>, cpu: &mut ArmCpu) -> Outcome {
-        engine.run(cpu);
-        match self.power().outcome() {
+    fn run_vcpu(&self, engine: &mut Engine<ArmCpu>, cpu: &mut ArmCpu) -> Result<Outcome, MachineError> {
+        engine.run(cpu)?;
+        Ok(match self.power().outcome() {
             Some(outcome) => outcome,
             // It switched itself off. Nothing on this board can switch it on again.
             None if !self.is_on(0) => self.power().wait(None).unwrap_or(Outcome::Stopped),
             None => Outcome::Stopped,
-        }
+        })
     }
 }
 
