@@ -14,6 +14,7 @@ use lyrebird_frontend_arm::{ArmCpu, CpuModel};
 use lyrebird_isa::interp::Interp;
 use lyrebird_isa::state::{PAGE_SIZE, TLB_ENTRIES, TlbEntry, tlb_index};
 use lyrebird_isa::{Cpu, Reg, Sem, V128, Visitor};
+use lyrebird_softmmu::PhysMem;
 
 const MEM: u64 = 0x4000_0000;
 const LEN: usize = 0x20000;
@@ -106,7 +107,9 @@ impl Bench {
         let mut rng = Rng(0);
         let before: Vec<u8> = (0..LEN / 8).flat_map(|_| rng.next().to_le_bytes()).collect();
         let mem = before.clone().into_boxed_slice();
-        let cpu = ArmCpu::new(CpuModel::max(), Box::new(BarePlatform::new()));
+        // The vectors' memory is reached through a TLB laid by hand; the physical one only has to exist.
+        let phys = PhysMem::builder().ram(0, PAGE_SIZE).build().unwrap();
+        let cpu = ArmCpu::new(CpuModel::max(), 0, Box::new(BarePlatform::new()), phys);
         Bench { cpu, before, mem, tlb: vec![TlbEntry::EMPTY; TLB_ENTRIES] }
     }
 
