@@ -8,7 +8,7 @@
 //! fails unless the rest is 0.
 
 use lyrebird_isa::state::TAG_NONE;
-use lyrebird_isa::{Bin, Cpu, Emit, Helper, MemOp, Order, Reg, Sem, Size, V128, Visitor, Width};
+use lyrebird_isa::{Bin, Cpu, Emit, Helper, Reg, Sem, V128, Visitor, Width};
 
 use super::{aligned, order, sizes};
 use crate::ArmCpu;
@@ -49,20 +49,9 @@ extern "C" fn store_exclusive<const SIZE: u8, const RELEASE: bool>(
 /// Store-exclusive of 16 bytes. Returns the status as [`store_exclusive`].
 extern "C" fn store_exclusive_128<const RELEASE: bool>(cpu: &mut ArmCpu, va: u64, lo: u64, hi: u64) -> u64 {
     let Some(expected) = take_monitor(cpu, va) else { return 1 };
-    let old = cas128(cpu, va, order(false, RELEASE), V128(expected), V128([lo, hi]));
+    let m = aligned(4, order(false, RELEASE));
+    let old = cpu.cas128(va, m, V128(expected), V128([lo, hi]));
     (old != V128(expected)) as u64
-}
-
-/// Compare-and-swap of 16 bytes; returns the old value. On a fault sets [`lyrebird_isa::Core::fault`].
-///
-/// Not atomic against other vCPUs: a load and a store.
-pub(super) fn cas128(cpu: &mut ArmCpu, va: u64, order: Order, expected: V128, new: V128) -> V128 {
-    let m = MemOp::new(Size::B16).aligned().order(order);
-    let old = cpu.load128_slow(va, m);
-    if cpu.core.fault == 0 {
-        cpu.store128_slow(va, m, if old == expected { new } else { old });
-    }
-    old
 }
 
 /// LDXR, LDAXR of `1 << SIZE` bytes.
@@ -129,7 +118,7 @@ impl<const SF: bool, const ACQUIRE: bool> Sem<ArmCpu> for LoadExclusivePair<SF, 
         let va = e.reg(self.n);
         if SF {
             // Single-copy atomic only once a store-exclusive succeeds, which compares both halves.
-            let v = e.vload(MemOp::new(Size::B16).aligned().order(order(ACQUIRE, false)), va)?;
+            let v = e.vload(aligned(4, order(ACQUIRE, false)), va)?;
             let (lo, hi) = (e.vec_lo(v), e.vec_hi(v));
             if ACQUIRE {
                 e.fence();

@@ -2,7 +2,7 @@
 
 use lyrebird_isa::{Emit, Helper, Order, Reg, Rmw, Sem, V128, Visitor};
 
-use super::exclusive::{cas128, join, split};
+use super::exclusive::{join, split};
 use super::{aligned, order, sizes};
 use crate::ArmCpu;
 use crate::a64::regs;
@@ -78,8 +78,8 @@ extern "C" fn casp_x(cpu: &mut ArmCpu, va: u64, pairs: u64, acquire_release: u64
     let (s, t) = ((pairs & 31) as u32, (pairs >> 8 & 31) as u32);
     let pair = |cpu: &ArmCpu, r: u32| V128([cpu.core.reg(regs::x_src(r)), cpu.core.reg(regs::x_src(r + 1))]);
     let (expected, new) = (pair(cpu, s), pair(cpu, t));
-    let order = order(acquire_release & 1 != 0, acquire_release & 2 != 0);
-    let old = cas128(cpu, va, order, expected, new);
+    let m = aligned(4, order(acquire_release & 1 != 0, acquire_release & 2 != 0));
+    let old = cpu.cas128(va, m, expected, new);
     if cpu.core.fault == 0 {
         cpu.core.set_reg(regs::x_dst(s), old.0[0]);
         cpu.core.set_reg(regs::x_dst(s + 1), old.0[1]);
