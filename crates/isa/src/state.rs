@@ -119,11 +119,14 @@ impl JumpEntry {
     pub const EMPTY: JumpEntry = JumpEntry { va: 0, ctx: 0, op: std::ptr::null(), mask: u64::MAX };
 }
 
+/// How far an address is shifted right for the two parts that make up its jump-cache index. Guest instructions are
+/// mostly 4 bytes apart; the upper bits keep modules at equal offsets apart.
+pub const JUMP_SHIFTS: [u32; 2] = [2, 14];
+
 /// Index of the jump-cache entry for a virtual address.
 #[inline(always)]
 pub const fn jump_index(va: u64) -> usize {
-    // Guest instructions are mostly 4 bytes apart; the upper bits keep modules at equal offsets apart.
-    ((va >> 2) ^ (va >> 14)) as usize & (JUMP_ENTRIES - 1)
+    ((va >> JUMP_SHIFTS[0]) ^ (va >> JUMP_SHIFTS[1])) as usize & (JUMP_ENTRIES - 1)
 }
 
 /// Shared flag by which other threads ask a vCPU to leave guest code soon.

@@ -17,15 +17,18 @@ use lyrebird_isa::Cpu;
 use super::arena::{Arena, ArenaError, Code};
 use super::emit::Slow;
 use super::flow::Region;
-use super::function::{Host, build_region, build_thunk};
+use super::function::{Host, build_region, build_thunk, build_trampoline, stub};
 use super::region::RegionRequest;
 use super::slow::SlowPaths;
+use crate::t0::handler::enter_region;
 
 /// What a compiler is made with.
 #[derive(Clone, Debug)]
 pub struct CompilerConfig {
     /// Out-of-line memory accesses.
     pub slow: SlowPaths,
+    /// Let a region enter another one directly, through the jump cache.
+    pub chain: bool,
     /// Run Cranelift's verifier on every function (about 1.7 times the compile time).
     pub verify_clif: bool,
 }
@@ -33,7 +36,7 @@ pub struct CompilerConfig {
 impl CompilerConfig {
     /// The slow paths of `C`; the CLIF verifier in debug builds.
     pub fn of<C: Cpu>() -> CompilerConfig {
-        CompilerConfig { slow: SlowPaths::of::<C>(), verify_clif: cfg!(debug_assertions) }
+        CompilerConfig { slow: SlowPaths::of::<C>(), chain: true, verify_clif: cfg!(debug_assertions) }
     }
 }
 
@@ -98,7 +101,7 @@ pub struct Compiler<C> {
     context: Context,
     builder: FunctionBuilderContext,
     arena: Arc<Arena>,
-    /// Thunks by [`Slow`].
+    /// Thunks by [`Slow`], then the trampoline.
     thunks: Arc<Vec<Code>>,
     cpu: PhantomData<fn() -> C>,
 }
@@ -120,6 +123,8 @@ fn host_isa(verify_clif: bool) -> Result<OwnedTargetIsa, String> {
         ("enable_probestack", "false"),
         ("unwind_info", "false"),
         ("is_pic", "false"),
+        // Tail calls rely on them on x86-64.
+        ("preserve_frame_pointers", "true"),
     ] {
         flags.set(name, value).map_err(|e| format!("setting {name}: {e}"))?;
     }
@@ -134,6 +139,7 @@ impl<C: Cpu> Compiler<C> {
         let host = Host {
             call_conv: isa.default_call_conv(),
             tso: cfg!(target_arch = "x86_64"),
+            enter_handler: config.chain.then_some(enter_region::<C> as *const () as u64),
             frontend: isa.frontend_config(),
         };
         let mut compiler = Compiler {
@@ -149,8 +155,11 @@ impl<C: Cpu> Compiler<C> {
         for slow in Slow::ALL {
             compiler.context.clear();
             build_thunk(&mut compiler.context.func, &mut compiler.builder, host, slow, &config.slow);
-            thunks.push(compiler.emit()?);
+            thunks.push(compiler.emit(|_| [])?);
         }
+        compiler.context.clear();
+        build_trampoline(&mut compiler.context.func, &mut compiler.builder, host);
+        thunks.push(compiler.emit(|_| [])?);
         compiler.thunks = Arc::new(thunks);
         Ok(compiler)
     }
@@ -196,7 +205,8 @@ impl<C: Cpu> Compiler<C> {
         build_region::<C>(&mut self.context.func, &mut self.builder, self.host, &region, request)?;
         let clif = request.dump.then(|| self.context.func.display().to_string());
         self.context.set_disasm(request.dump);
-        let mut code = self.emit()?;
+        let trampoline = self.thunks[Slow::ALL.len()].entry() as u64;
+        let mut code = self.emit(|at| stub(at, trampoline))?;
         code.keep(Arc::clone(&self.thunks));
         let dump = clif.map(|clif| {
             let mut text = String::new();
@@ -217,8 +227,8 @@ impl<C: Cpu> Compiler<C> {
         Ok((code, region.insns() as u32, dump))
     }
 
-    /// Compiles the function in the context and installs it.
-    fn emit(&mut self) -> Result<Code, CompileError> {
+    /// Compiles the function in the context and installs it behind what `front` makes of its address.
+    fn emit<const N: usize>(&mut self, front: impl FnOnce(u64) -> [u8; N]) -> Result<Code, CompileError> {
         let mut control = ControlPlane::default();
         self.context
             .compile(&*self.isa, &mut control)
@@ -240,8 +250,12 @@ impl<C: Cpu> Compiler<C> {
                 None => return Err(CompileError::Cranelift(format!("relocation {r:?} is not supported"))),
             }
         }
-        let code = self.arena.install_with(compiled.code_buffer(), |bytes, at| {
+        let mut image = vec![0; N];
+        image.extend_from_slice(compiled.code_buffer());
+        let code = self.arena.install_with(&image, |bytes, at| {
+            bytes[..N].copy_from_slice(&front(at));
             for &(offset, target, addend) in &calls {
+                let offset = offset + N;
                 // The arena is far smaller than the reach of a 32-bit displacement.
                 let rel = target.wrapping_add(addend as u64).wrapping_sub(at + offset as u64);
                 bytes[offset..offset + 4].copy_from_slice(&(rel as u32).to_le_bytes());

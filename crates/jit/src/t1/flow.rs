@@ -112,7 +112,7 @@ impl Region {
         let mut blocks: Vec<Block> = Vec::new();
         for (i, b) in request.blocks.iter().enumerate() {
             if heads[&b.pc] == i {
-                blocks.push(decode::<C>(b, i, request.mode, &heads));
+                blocks.push(decode::<C>(b, i, request, &heads));
             }
         }
         let mut region = Region { blocks };
@@ -256,7 +256,12 @@ impl Region {
     }
 }
 
-fn decode<C: Cpu>(b: &RegionBlock, source: usize, mode: u64, heads: &FxHashMap<u64, usize>) -> Block {
+fn decode<C: Cpu>(
+    b: &RegionBlock,
+    source: usize,
+    request: &RegionRequest,
+    heads: &FxHashMap<u64, usize>,
+) -> Block {
     let mut insns: Vec<Insn> = Vec::new();
     let mut at = 0;
     let mut end = End::Flow(Flow::Next);
@@ -265,11 +270,13 @@ fn decode<C: Cpu>(b: &RegionBlock, source: usize, mode: u64, heads: &FxHashMap<u
         if insns.len() == MAX_BLOCK || at > 0 && heads.contains_key(&pc) {
             break;
         }
-        let ((seen, term), len) = C::decode(&b.bytes[at..], pc, mode, ScanVisitor);
+        let ((seen, term), len) = C::decode(&b.bytes[at..], pc, request.mode, ScanVisitor);
         if len == 0 || len > b.bytes.len() - at {
             break;
         }
-        if term == Term::Sync {
+        // What a helper with all effects does cannot be replayed.
+        let opaque = request.verify && seen.helper == Some(Effects::Cpu);
+        if term == Term::Sync || opaque {
             end = End::Interp;
             break;
         }

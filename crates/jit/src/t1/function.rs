@@ -2,13 +2,14 @@
 
 use std::mem::offset_of;
 
+use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
-    AbiParam, BlockArg, ExtFuncData, ExternalName, Function, InstBuilder, MemFlagsData, Signature,
-    UserExternalName, types,
+    AbiParam, Block, BlockArg, ExtFuncData, ExternalName, Function, InstBuilder, MemFlagsData, Signature,
+    UserExternalName, Value, types,
 };
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
-use lyrebird_isa::state::PAGE_MASK;
+use lyrebird_isa::state::{JUMP_ENTRIES, JUMP_SHIFTS, JumpEntry, PAGE_MASK};
 use lyrebird_isa::{Core, Cpu, Visitor};
 
 use super::compiler::CompileError;
@@ -19,6 +20,8 @@ use super::emit::{
 use super::flow::{GENERAL, Region};
 use super::region::{RegionExit, RegionRequest};
 use super::slow::SlowPaths;
+use crate::t0::Op;
+use crate::t0::handler::RegionEntry;
 
 const PC: i32 = offset_of!(Core, pc) as i32;
 const BUDGET: i32 = offset_of!(Core, budget) as i32;
@@ -30,6 +33,8 @@ pub struct Host {
     pub call_conv: CallConv,
     /// Total store order.
     pub tso: bool,
+    /// Address of the T0 handler that enters regions, where regions may enter one another.
+    pub enter_handler: Option<u64>,
     /// What [`FunctionBuilder::finalize`] wants to know.
     pub frontend: TargetFrontendConfig,
 }
@@ -38,6 +43,14 @@ pub struct Host {
 fn thunk_signature() -> Signature {
     let mut sig = Signature::new(CallConv::PreserveAll);
     sig.params.push(AbiParam::new(types::I64));
+    sig
+}
+
+/// Signature of a region: any register may change.
+fn region_signature() -> Signature {
+    let mut sig = Signature::new(CallConv::Tail);
+    sig.params.push(AbiParam::new(types::I64));
+    sig.returns.push(AbiParam::new(types::I64));
     sig
 }
 
@@ -51,7 +64,7 @@ impl<C: Cpu> Visitor<C> for EmitVisitor<'_, '_, '_, C> {
     }
 }
 
-/// Builds the function of a region: `extern "C" fn(core: *mut Core) -> RegionExit`.
+/// Builds the function of a region: `tail fn(core: *mut Core) -> RegionExit`.
 pub fn build_region<C: Cpu>(
     func: &mut Function,
     context: &mut FunctionBuilderContext,
@@ -59,9 +72,7 @@ pub fn build_region<C: Cpu>(
     region: &Region,
     request: &RegionRequest,
 ) -> Result<(), CompileError> {
-    func.signature = Signature::new(host.call_conv);
-    func.signature.params.push(AbiParam::new(types::I64));
-    func.signature.returns.push(AbiParam::new(types::I64));
+    func.signature = region_signature();
     let mut builder = FunctionBuilder::new(func, context);
     let b = &mut builder;
 
@@ -91,6 +102,9 @@ pub fn build_region<C: Cpu>(
     b.append_block_param(ret, types::I64);
     let fault = b.create_block();
     b.set_cold_block(fault);
+    let next = b.create_block();
+    b.append_block_param(next, types::I64);
+    b.append_block_param(next, types::I64);
 
     let head = &region.blocks[0];
     let head_pc = head.insns.first().map_or(0, |i| i.pc);
@@ -109,6 +123,7 @@ pub fn build_region<C: Cpu>(
         helper_sig,
         slow,
         ret,
+        next,
         fault,
         verify: request.verify,
         tso: host.tso,
@@ -153,6 +168,7 @@ pub fn build_region<C: Cpu>(
     }
     let error = e.error;
 
+    go_on::<C>(b, host, request, core, next, ret);
     b.switch_to_block(fault);
     let code = b.ins().iconst(types::I64, RegionExit::Fault as i64);
     b.ins().jump(ret, &[BlockArg::from(code)]);
@@ -165,6 +181,110 @@ pub fn build_region<C: Cpu>(
         Some((pc, what)) => Err(CompileError::Semantics { pc, what }),
         None => Ok(()),
     }
+}
+
+/// Fills the block in which all exits to a known address end: `next(pc, budget)`. Where the jump cache knows a region
+/// there, that is entered without going back to T0.
+fn go_on<C: Cpu>(
+    b: &mut FunctionBuilder<'_>,
+    host: Host,
+    request: &RegionRequest,
+    core: Value,
+    next: Block,
+    ret: Block,
+) {
+    let trusted = MemFlagsData::trusted();
+    b.switch_to_block(next);
+    let (pc, budget) = (b.block_params(next)[0], b.block_params(next)[1]);
+    b.ins().store(trusted, pc, core, PC);
+    b.ins().store(trusted, budget, core, BUDGET);
+    let out = b.create_block();
+    let Some(enter) = host.enter_handler.filter(|_| !request.verify) else {
+        b.ins().jump(out, &[]);
+        leave_next(b, out, ret);
+        return;
+    };
+    let (probe, found, chain) = (b.create_block(), b.create_block(), b.create_block());
+    b.set_cold_block(out);
+    let zero = b.ins().iconst(types::I64, 0);
+    let left = b.ins().icmp(IntCC::SignedGreaterThan, budget, zero);
+    b.ins().brif(left, probe, &[], out, &[]);
+
+    // The same comparison as T0's for computed branches.
+    b.switch_to_block(probe);
+    let low = b.ins().ushr_imm_u(pc, JUMP_SHIFTS[0] as i64);
+    let high = b.ins().ushr_imm_u(pc, JUMP_SHIFTS[1] as i64);
+    let index = b.ins().bxor(low, high);
+    let index = b.ins().band_imm_u(index, JUMP_ENTRIES as i64 - 1);
+    let at = b.ins().ishl_imm_u(index, size_of::<JumpEntry>().trailing_zeros() as i64);
+    let cache = b.ins().load(types::I64, trusted, core, offset_of!(Core, jump_cache) as i32);
+    let at = b.ins().iadd(cache, at);
+    let field =
+        |b: &mut FunctionBuilder<'_>, offset: usize| b.ins().load(types::I64, trusted, at, offset as i32);
+    let va = field(b, offset_of!(JumpEntry, va));
+    let other = b.ins().bxor(va, pc);
+    let ctx = field(b, offset_of!(JumpEntry, ctx));
+    let mask = field(b, offset_of!(JumpEntry, mask));
+    let now = b.ins().load(types::I64, trusted, core, offset_of!(Core, code_ctx) as i32);
+    let differ = b.ins().bxor(ctx, now);
+    let differ = b.ins().band(differ, mask);
+    let miss = b.ins().bor(other, differ);
+    b.ins().brif(miss, out, &[], found, &[]);
+
+    b.switch_to_block(found);
+    let op = field(b, offset_of!(JumpEntry, op));
+    let handler = b.ins().load(types::I64, trusted, op, offset_of!(Op<C>, handler) as i32);
+    let enter = b.ins().iconst(types::I64, enter as i64);
+    let is_region = b.ins().icmp(IntCC::Equal, handler, enter);
+    b.ins().brif(is_region, chain, &[], out, &[]);
+
+    b.switch_to_block(chain);
+    let entry = b.ins().load(types::I64, trusted, op, offset_of!(Op<C>, payload) as i32);
+    let f = b.ins().load(types::I64, trusted, entry, offset_of!(RegionEntry, entry) as i32);
+    // Behind the stub that is there for callers with the host's convention.
+    let f = b.ins().iadd_imm_u(f, STUB as i64);
+    let sig = b.import_signature(region_signature());
+    b.ins().return_call_indirect(sig, f, &[core]);
+    leave_next(b, out, ret);
+}
+
+fn leave_next(b: &mut FunctionBuilder<'_>, out: Block, ret: Block) {
+    b.switch_to_block(out);
+    let code = b.ins().iconst(types::I64, RegionExit::Next as i64);
+    b.ins().jump(ret, &[BlockArg::from(code)]);
+}
+
+/// Builds `extern "C" fn(core: *mut Core, region: *const u8) -> RegionExit`, which calls a region.
+pub fn build_trampoline(func: &mut Function, context: &mut FunctionBuilderContext, host: Host) {
+    func.signature = Signature::new(host.call_conv);
+    func.signature.params = vec![AbiParam::new(types::I64); 2];
+    func.signature.returns = vec![AbiParam::new(types::I64)];
+    let mut builder = FunctionBuilder::new(func, context);
+    let b = &mut builder;
+    let entry = b.create_block();
+    b.append_block_params_for_function_params(entry);
+    b.switch_to_block(entry);
+    b.seal_block(entry);
+    let (core, region) = (b.block_params(entry)[0], b.block_params(entry)[1]);
+    let sig = b.import_signature(region_signature());
+    let call = b.ins().call_indirect(sig, region, &[core]);
+    let code = b.inst_results(call)[0];
+    b.ins().return_(&[code]);
+    builder.finalize(host.frontend);
+}
+
+/// Bytes in front of a region's function: the stub that makes it callable with the host's convention.
+pub const STUB: usize = 32;
+
+/// The stub at address `at`: passes the address of the function behind it to the trampoline.
+pub fn stub(at: u64, trampoline: u64) -> [u8; STUB] {
+    // mov rsi, imm64; jmp rel32
+    let mut s = [0xcc; STUB];
+    s[..2].copy_from_slice(&[0x48, 0xbe]);
+    s[2..10].copy_from_slice(&(at + STUB as u64).to_le_bytes());
+    s[10] = 0xe9;
+    s[11..15].copy_from_slice(&(trampoline.wrapping_sub(at + 15) as u32).to_le_bytes());
+    s
 }
 
 /// Builds a thunk: `preserve_all fn(core: *mut Core)`. It finds its arguments in [`Core::scratch`], makes

@@ -27,7 +27,8 @@ pub struct RegionRequest {
     pub blocks: Vec<RegionBlock>,
     /// Keep the CLIF and the host disassembly.
     pub dump: bool,
-    /// Send every guest memory access through [`super::SlowPaths`], so that the caller sees them all.
+    /// Send every guest memory access through [`super::SlowPaths`], so that the caller sees them all, and leave
+    /// instructions whose helper has [`lyrebird_isa::Effects::Cpu`] to T0.
     pub verify: bool,
 }
 

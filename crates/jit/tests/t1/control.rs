@@ -1,11 +1,11 @@
 //! Directed programs: loops, faults in the middle, exits, budgets, page crossings, and what the compiler refuses.
 
-use lyrebird_isa::state::PAGE_SIZE;
+use lyrebird_isa::state::{PAGE_SIZE, jump_index};
 use lyrebird_isa::{Cond, FlagOp};
 use lyrebird_jit::t1::{CompileError, CompileThread, CompiledRegion, Compiler, RegionExit};
 
 use crate::guest::{Insn, LEN, MEM, TestCpu, group};
-use crate::{address, compiler, request, run};
+use crate::{Entered, address, compiler, request, run};
 
 fn compile(c: &mut Compiler<TestCpu>, program: &[Insn], blocks: &[(usize, usize)]) -> CompiledRegion {
     match c.compile(request(program, blocks)) {
@@ -136,6 +136,37 @@ fn required_alignment_goes_slow_and_faults() {
             assert_eq!(cpu.core.fault, faults, "{i:?} {va:#x}");
         }
     }
+}
+
+#[test]
+fn regions_enter_one_another_through_the_jump_cache() {
+    // x0 += x1, then to the other region; that one x2 += x1, and back.
+    let jump = |imm| Insn { group: group::JUMP, imm, ..Insn::default() };
+    let back = Insn { group: group::JUMP_REG, n: 5, ..Insn::default() };
+    let program = [add(0, 0, 1), jump(1), add(2, 2, 1), back];
+    let mut c = compiler();
+    let a = Entered::new(compile(&mut c, &program, &[(0, 2)]));
+    let b = Entered::new(compile(&mut c, &program, &[(2, 2)]));
+    let mut cpu = TestCpu::new();
+    cpu.core.regs[1] = 1;
+    cpu.core.regs[5] = address(0);
+    let go = |cpu: &mut TestCpu| {
+        cpu.core.regs[0] = 0;
+        cpu.core.regs[2] = 0;
+        cpu.core.budget = 98;
+        assert_eq!(run(&a.region, cpu), RegionExit::Next);
+        (cpu.core.regs[0], cpu.core.regs[2], cpu.core.budget, cpu.core.pc)
+    };
+    assert_eq!(go(&mut cpu), (1, 0, 96, address(2)), "nothing in the cache");
+    b.enter_at(address(2), &mut cpu);
+    assert_eq!(go(&mut cpu), (1, 1, 94, address(0)), "one hop");
+    a.enter_at(address(0), &mut cpu);
+    assert_eq!(go(&mut cpu), (25, 24, 0, address(2)), "until the budget is used up");
+    cpu.core.code_ctx = 2;
+    assert_eq!(go(&mut cpu), (1, 0, 96, address(2)), "another context");
+    b.enter_at(address(2), &mut cpu);
+    cpu.jump[jump_index(address(2))].va += 4;
+    assert_eq!(go(&mut cpu), (1, 0, 96, address(2)), "another address");
 }
 
 #[test]

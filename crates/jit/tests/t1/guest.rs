@@ -3,7 +3,9 @@
 
 use lyrebird_isa::cpu::{CodePage, Event};
 use lyrebird_isa::interp::{Interp, Next};
-use lyrebird_isa::state::{PAGE_SIZE, REG_SINK, REG_ZERO, TAG_NONE, TLB_ENTRIES, TlbEntry, tlb_index};
+use lyrebird_isa::state::{
+    JUMP_ENTRIES, JumpEntry, PAGE_SIZE, REG_SINK, REG_ZERO, TAG_NONE, TLB_ENTRIES, TlbEntry, tlb_index,
+};
 use lyrebird_isa::{
     Bin, Cc, Cond, Core, Cpu, Emit, FlagOp, Helper, JumpKind, Lane, MemOp, Order, Reg, Rmw, Sem, Size, Term,
     Un, V128, VBin, Visitor, Width,
@@ -428,6 +430,7 @@ pub struct TestCpu {
     pub mem: Box<[u8]>,
     tlb: Box<[TlbEntry]>,
     tlb_unpriv: Box<[TlbEntry]>,
+    pub jump: Box<[JumpEntry]>,
     pub log: Vec<Slow>,
 }
 
@@ -435,7 +438,14 @@ impl TestCpu {
     pub fn new() -> TestCpu {
         let mem = vec![0u8; (PAGES * PAGE_SIZE) as usize].into_boxed_slice();
         let empty = || vec![TlbEntry::EMPTY; TLB_ENTRIES].into_boxed_slice();
-        let mut cpu = TestCpu { core: Core::new(), mem, tlb: empty(), tlb_unpriv: empty(), log: Vec::new() };
+        let mut cpu = TestCpu {
+            core: Core::new(),
+            mem,
+            tlb: empty(),
+            tlb_unpriv: empty(),
+            jump: vec![JumpEntry::EMPTY; JUMP_ENTRIES].into_boxed_slice(),
+            log: Vec::new(),
+        };
         cpu.fill_tlb();
         cpu
     }
@@ -450,6 +460,7 @@ impl TestCpu {
                 self.tlb_unpriv[tlb_index(va)] = TlbEntry { read: va, write, exec: TAG_NONE, addend };
             }
         }
+        self.core.jump_cache = self.jump.as_mut_ptr();
         self.core.tlb = self.tlb.as_mut_ptr();
         self.core.tlb_unpriv = self.tlb_unpriv.as_mut_ptr();
     }
@@ -526,6 +537,9 @@ impl TestCpu {
         true
     }
 }
+
+// SAFETY: the pointers in the jump cache lead to regions that the test owns.
+unsafe impl Send for TestCpu {}
 
 // SAFETY: `repr(C)` with `core` first.
 unsafe impl Cpu for TestCpu {

@@ -1,11 +1,15 @@
 //! T1 against the interpreter and against the definitions in `isa::ops`.
 
 mod control;
+mod cost;
 mod guest;
 mod ops;
 mod random;
 
 use guest::{Insn, LEN, TestCpu};
+use lyrebird_isa::state::{JumpEntry, jump_index};
+use lyrebird_jit::t0::Op;
+use lyrebird_jit::t0::handler::{RegionEntry, enter_region};
 use lyrebird_jit::t1::{
     Arena, CompiledRegion, Compiler, CompilerConfig, RegionBlock, RegionExit, RegionRequest,
 };
@@ -42,6 +46,28 @@ pub(crate) fn run(r: &CompiledRegion, cpu: &mut TestCpu) -> RegionExit {
     // SAFETY: the region was compiled for `TestCpu`, whose first field is its core, and the code is alive.
     let code = unsafe { f((cpu as *mut TestCpu).cast()) };
     RegionExit::from_code(code).expect("an exit code")
+}
+
+/// A region in the form in which the jump cache leads to it.
+#[derive(Debug)]
+pub(crate) struct Entered {
+    pub(crate) region: CompiledRegion,
+    op: Box<Op<TestCpu>>,
+    _entry: Box<RegionEntry>,
+}
+
+impl Entered {
+    pub(crate) fn new(region: CompiledRegion) -> Entered {
+        let entry = Box::new(RegionEntry { entry: region.code.as_region(), retired: 0 });
+        let op = Box::new(Op { handler: enter_region::<TestCpu>, payload: [&raw const *entry as u64, 0] });
+        Entered { region, op, _entry: entry }
+    }
+
+    /// Makes the jump cache of `cpu` lead from `pc` to the region.
+    pub(crate) fn enter_at(&self, pc: u64, cpu: &mut TestCpu) {
+        cpu.jump[jump_index(pc)] =
+            JumpEntry { va: pc, ctx: cpu.core.code_ctx, op: (&raw const *self.op).cast(), mask: u64::MAX };
+    }
 }
 
 /// Compiles straight-line code.

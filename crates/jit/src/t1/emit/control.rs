@@ -94,8 +94,7 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
                 self.exit(RegionExit::Interp);
             }
             (End::Flow(_), Goes::Indirect(target)) => {
-                self.store_core(target, PC);
-                self.exit(RegionExit::Next);
+                self.exit_to(target);
             }
             (End::Flow(_), Goes::Branch(c)) if b.succ.len() == 2 => {
                 let taken = self.edge_block(i, b.succ[0], layout);
@@ -142,8 +141,8 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
         let flags = self.flag_state();
         match to {
             None => {
-                self.store_pc(pc);
-                self.exit(RegionExit::Next);
+                let pc = self.imm(pc);
+                self.exit_to(pc);
             }
             Some(j) => {
                 if self.edge_stores_flags(i, j, layout) {
@@ -166,6 +165,14 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
             }
         }
         self.set_flag_state(flags);
+    }
+
+    /// Brings `Core` up to date and goes on at an address outside the region.
+    fn exit_to(&mut self, pc: Value) {
+        self.store_regs(self.dirty);
+        self.store_flags();
+        let (next, budget) = (self.env.next, self.budget);
+        self.b.ins().jump(next, &[BlockArg::from(pc), BlockArg::from(budget)]);
     }
 
     /// Brings `Core` up to date, but for the program counter, and returns.

@@ -95,6 +95,8 @@ pub(super) struct Env {
     pub slow: [FuncRef; 8],
     /// Returns its parameter.
     pub ret: Block,
+    /// Goes on at its first parameter with its second as budget.
+    pub next: Block,
     /// Returns [`super::RegionExit::Fault`]; everything is in `Core`.
     pub fault: Block,
     /// All accesses go out of line.
