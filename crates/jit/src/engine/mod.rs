@@ -17,6 +17,10 @@ use regions::Regions;
 pub use verify::Divergence;
 use verify::Verified;
 
+/// Faults in one slice. A guest whose exception vector faults retires nothing, and must not keep the engine from
+/// looking at the stop request and the clock.
+const MAX_FAULTS: u64 = 1000;
+
 /// Runs the guest code of one vCPU.
 #[derive(Debug)]
 pub struct Engine<C: Cpu> {
@@ -86,7 +90,11 @@ impl<C: Cpu> Engine<C> {
         cpu.core_mut().budget = budget;
         let mut linking: Option<(BlockId, usize)> = None;
         let mut interpret = false;
+        let faults = self.stats.faults;
         loop {
+            if self.stats.faults - faults > MAX_FAULTS {
+                break;
+            }
             let Some(id) = self.lookup(cpu) else {
                 linking = None;
                 self.stats.faults += 1;
