@@ -222,7 +222,7 @@ impl ArmCpu {
         // The local monitor is cleared by an exception return; an event is signalled to a WFE loop.
         self.core.excl_addr = lyrebird_isa::state::TAG_NONE;
         self.event = true;
-        self.core.pc = elr;
+        self.core.pc = self.regime.branch_address(elr);
     }
 
     /// Whether an ERET with this SPSR is legal (Arm ARM D1.3.4.1).
@@ -360,6 +360,23 @@ mod tests {
             assert!(!m.cpu.pstate.il);
             assert_eq!(m.cpu.core.reg(regs::SPSR_EL1) >> 20 & 1, 1, "SPSR.IL");
         }
+    }
+
+    /// AArch64.BranchAddr: where the top byte is ignored, it does not reach the PC.
+    #[test]
+    fn returns_drop_tags() {
+        let mut m = machine();
+        m.msr("TCR_EL1", 1 << 37);
+        let eret = |m: &mut Machine, to| {
+            m.cpu.core.set_reg(regs::SPSR_EL1, 5);
+            m.cpu.core.set_reg(regs::ELR_EL1, to);
+            assert!(m.run(0xd69f_03e0), "eret");
+            m.cpu.core.pc
+        };
+        assert_eq!(eret(&mut m, 0x5500_0000_4000_0000), 0x4000_0000);
+        assert_eq!(eret(&mut m, 0x55ff_ffff_4000_0000), 0x55ff_ffff_4000_0000, "TBI1 is clear");
+        m.msr("TCR_EL1", 1 << 38);
+        assert_eq!(eret(&mut m, 0x55ff_ffff_4000_0000), 0xffff_ffff_4000_0000);
     }
 
     #[test]

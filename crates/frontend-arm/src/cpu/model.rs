@@ -42,6 +42,8 @@ const MAX: u64 = V8_0
         Feature::Rdm,
         Feature::Pan,
         Feature::Lrcpc,
+        Feature::Lrcpc2,
+        Feature::Lor,
         Feature::Sb,
         Feature::Ssbs,
         Feature::FlagM,
@@ -111,5 +113,28 @@ impl CpuModel {
     /// Whether the model has a feature.
     pub const fn has(&self, f: Feature) -> bool {
         self.features >> f as u8 & 1 != 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+    use crate::a64::table;
+
+    /// A feature is advertised by `max` exactly if all encodings that it brings have semantics.
+    #[test]
+    fn max_has_what_is_implemented() {
+        let mut complete: HashMap<Feature, bool> = HashMap::new();
+        for r in table::all() {
+            *complete.entry(r.feature).or_insert(true) &= r.implemented;
+        }
+        for (f, complete) in complete {
+            // The base rows are counted in the coverage report.
+            if f != Feature::Base {
+                assert_eq!(CpuModel::max().has(f), complete, "{f:?}");
+            }
+        }
     }
 }

@@ -121,6 +121,24 @@ impl Regime1 {
     }
 }
 
+impl Regime1 {
+    /// The address that a branch to `va` goes to: without its tag where the top byte is ignored
+    /// (AArch64.BranchAddr).
+    pub fn branch_address(&self, va: u64) -> u64 {
+        match &self.params.upper {
+            Some(h) if va & 1 << 55 != 0 => {
+                if h.tbi {
+                    va | 0xff << 56
+                } else {
+                    va
+                }
+            }
+            _ if self.params.lower.tbi => va & !(0xff << 56),
+            _ => va,
+        }
+    }
+}
+
 impl Regime for Regime1 {
     type Fault = WalkFault;
 

@@ -24,6 +24,11 @@ const fn trans(
     SysReg::new(name, enc).get(el, Read::Field(read)).set(el, Write::MayFault(w)).sync()
 }
 
+/// A register of FEAT_LOR.
+const fn lor(name: &'static str, op2: u16) -> SysReg {
+    SysReg::new(name, [3, 0, 10, 4, op2]).when(Feature::Lor).get(1, Read::Call(|_| 0))
+}
+
 pub(super) static ROWS: &[SysReg] = &[
     // Translation and control.
     trans("SCTLR_EL1", [3, 0, 1, 0, 0], 1, |s| &mut s.sctlr[1], |c, v| c.set_sctlr_el1(v)),
@@ -89,6 +94,12 @@ pub(super) static ROWS: &[SysReg] = &[
     SysReg::new("AMAIR_EL1", [3, 0, 10, 3, 0]).field(1, |s| &mut s.amair, 0),
     SysReg::new("CONTEXTIDR_EL1", [3, 0, 13, 0, 1]).field(1, |s| &mut s.contextidr, 0xffff_ffff),
     SysReg::new("PAR_EL1", [3, 0, 7, 4, 0]).field(1, |s| &mut s.par, u64::MAX),
+    // LORegions: none are implemented, so that LORID_EL1 is 0 and the rest is RES0.
+    lor("LORSA_EL1", 0).set(1, Write::Nop),
+    lor("LOREA_EL1", 1).set(1, Write::Nop),
+    lor("LORN_EL1", 2).set(1, Write::Nop),
+    lor("LORC_EL1", 3).set(1, Write::Nop),
+    lor("LORID_EL1", 7),
     // Exceptions.
     SysReg::new("VBAR_EL1", [3, 0, 12, 0, 0]).field(1, |s| &mut s.vbar[1], !0x7ff),
     kept("SPSR_EL1", [3, 0, 4, 0, 0], 1, regs::SPSR_EL1),

@@ -26,7 +26,9 @@ pub(super) static ROWS: &[SysReg] = &[
     id("ID_AA64ISAR1_EL1", [3, 0, 0, 6, 1], |c| isar1(c)),
     id("ID_AA64ISAR2_EL1", [3, 0, 0, 6, 2], |_| 0),
     id("ID_AA64MMFR0_EL1", [3, 0, 0, 7, 0], |c| mmfr0(c)),
-    id("ID_AA64MMFR1_EL1", [3, 0, 0, 7, 1], |c| field(c, Feature::Pan, 20, 2)),
+    id("ID_AA64MMFR1_EL1", [3, 0, 0, 7, 1], |c| {
+        field(c, Feature::Pan, 20, 2) | field(c, Feature::Lor, 16, 1)
+    }),
     id("ID_AA64MMFR2_EL1", [3, 0, 0, 7, 2], |c| field(c, Feature::Uao, 4, 1)),
     id("CCSIDR_EL1", [3, 1, 0, 0, 0], |c| ccsidr(c.sys.csselr)),
     id("CLIDR_EL1", [3, 1, 0, 0, 1], |_| CLIDR),

@@ -281,7 +281,8 @@ fn identification_follows_the_model() {
     assert_eq!(m.mrs("ID_AA64PFR0_EL1"), 0x1100_0000_0000_0011);
     assert_eq!(m.mrs("ID_AA64PFR1_EL1"), 0x20);
     assert_eq!(m.mrs("ID_AA64MMFR0_EL1"), 0x10_0025);
-    assert_eq!(m.mrs("ID_AA64MMFR1_EL1"), 0x20_0000);
+    assert_eq!(m.mrs("ID_AA64MMFR1_EL1"), 0x21_0000);
+    assert_eq!(m.mrs("ID_AA64ISAR1_EL1"), 0x10_0020_0001, "SB LRCPC2 DPB");
     let mut m = Machine::new(CpuModel::by_name("cortex-a57").expect("a model"));
     assert_eq!(m.mrs("ID_AA64ISAR0_EL1"), 0x1_1120);
     assert_eq!(m.mrs("ID_AA64ISAR1_EL1"), 0);
