@@ -1,11 +1,24 @@
 //! The slow paths of memory accesses: what misses the inline TLB, and what must never hit it.
 
-use lyrebird_isa::state::{PAGE_MASK, PAGE_SIZE};
+use lyrebird_isa::state::{PAGE_MASK, PAGE_SIZE, tlb_index};
 use lyrebird_isa::{Core, MemOp, Rmw, Size, V128};
 
 use crate::host;
 use crate::mmu::{AccessKind, CodeFetch, MemError, MemFault, Mmu, Regime, Translation};
 use crate::phys::{Page, coalesce};
+
+/// Host address for a naturally aligned access that may both load and store by the inline TLB.
+#[inline]
+fn inline_rw(core: &Core, va: u64, m: MemOp) -> Option<*mut u8> {
+    if va & (m.size.bytes() - 1) != 0 {
+        return None;
+    }
+    let table = if m.unpriv { core.tlb_unpriv } else { core.tlb };
+    // SAFETY: `Mmu::publish` has pointed both at tables of `TLB_ENTRIES` entries, and `tlb_index` is below that.
+    let e = unsafe { &*table.add(tlb_index(va)) };
+    let page = va & PAGE_MASK;
+    (e.read == page && e.write == page).then(|| va.wrapping_add(e.addend) as *mut u8)
+}
 
 impl Mmu {
     /// Translates both ends of an access: the physical address of the first byte and, if it crosses a page,
@@ -131,21 +144,24 @@ impl Mmu {
         Ok(())
     }
 
-    /// Host address for an atomic access, and the physical one.
+    /// Host address for an atomic access, and the physical one where the page may hold translated code.
     fn atomic<R: Regime>(
         &mut self,
         core: &mut Core,
         regime: &R,
         va: u64,
         m: MemOp,
-    ) -> Result<(*mut u8, u64), MemError<R::Fault>> {
+    ) -> Result<(*mut u8, Option<u64>), MemError<R::Fault>> {
+        if let Some(p) = inline_rw(core, va, m) {
+            return Ok((p, None));
+        }
         self.stats.misses += 1;
         let m = m.aligned();
         // A read fault is reported as one (Arm ARM, ESR_ELx.WnR for atomic instructions).
         self.resolve(core, regime, va, m, AccessKind::Read)?;
         let (pa, _) = self.resolve(core, regime, va, m, AccessKind::Write)?;
         match self.phys.ram_ptr(pa, m.size.bytes()) {
-            Some(p) => Ok((p, pa)),
+            Some(p) => Ok((p, Some(pa))),
             None => Err(MemError { va, kind: AccessKind::Write, fault: MemFault::External { pa } }),
         }
     }
@@ -169,7 +185,7 @@ impl Mmu {
         let (p, pa) = self.atomic(core, regime, va, m)?;
         // SAFETY: RAM, valid for the size; naturally aligned because `atomic` checked it and pages are aligned.
         let old = unsafe { host::rmw(op, p, m.size, v) };
-        self.stored(pa, m.size.bytes());
+        self.stored_at(pa, m.size.bytes());
         Ok(old)
     }
 
@@ -192,7 +208,7 @@ impl Mmu {
         // SAFETY: as in `rmw`.
         let old = unsafe { host::cas(p, m.size, expected, new) };
         if old == m.size.width().zext(expected) {
-            self.stored(pa, m.size.bytes());
+            self.stored_at(pa, m.size.bytes());
         }
         Ok(old)
     }
@@ -216,7 +232,7 @@ impl Mmu {
         // SAFETY: as in `rmw`.
         let old = unsafe { host::cas128(p, expected.to_u128(), new.to_u128()) };
         if old == expected.to_u128() {
-            self.stored(pa, 16);
+            self.stored_at(pa, 16);
         }
         Ok(V128::from_u128(old))
     }
@@ -347,6 +363,14 @@ impl Mmu {
             self.bus_write(va, pa, Size::B1, (v >> (8 * i)) as u64 & 0xff)?;
         }
         Ok(())
+    }
+
+    /// As [`Mmu::stored`], where the address is known.
+    #[inline]
+    fn stored_at(&mut self, pa: Option<u64>, len: u64) {
+        if let Some(pa) = pa {
+            self.stored(pa, len);
+        }
     }
 
     /// Queues a store to RAM if it hit a page with translated code.
