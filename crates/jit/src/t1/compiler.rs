@@ -203,12 +203,11 @@ impl<C: Cpu> Compiler<C> {
         let region = Region::new::<C>(request).ok_or(CompileError::Empty(head))?;
         self.context.clear();
         build_region::<C>(&mut self.context.func, &mut self.builder, self.host, &region, request)?;
-        let clif = request.dump.then(|| self.context.func.display().to_string());
         self.context.set_disasm(request.dump);
         let trampoline = self.thunks[Slow::ALL.len()].entry() as u64;
         let mut code = self.emit(|at| stub(at, trampoline))?;
         code.keep(Arc::clone(&self.thunks));
-        let dump = clif.map(|clif| {
+        let dump = request.dump.then(|| {
             let mut text = String::new();
             for b in &region.blocks {
                 let bytes = &request.blocks[b.source].bytes;
@@ -218,7 +217,7 @@ impl<C: Cpu> Compiler<C> {
                 }
                 text.push_str(";\n");
             }
-            text.push_str(&clif);
+            text.push_str(&self.context.func.display().to_string());
             if let Some(asm) = self.context.compiled_code().and_then(|c| c.vcode.as_deref()) {
                 text.push_str(asm);
             }

@@ -44,6 +44,12 @@ fn region(rng: &mut Rng, blocks: usize) -> (Vec<Insn>, Vec<(usize, usize)>) {
     (program, places)
 }
 
+/// Nanoseconds that this thread has run.
+fn on_cpu() -> u64 {
+    let t = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    t.tv_sec as u64 * 1_000_000_000 + t.tv_nsec as u64
+}
+
 #[test]
 #[ignore = "a measurement"]
 fn cost_of_compilation() {
@@ -60,8 +66,9 @@ fn cost_of_compilation() {
             let (program, places) = region(&mut rng, blocks);
             let mut least = u64::MAX;
             for _ in 0..8 {
+                let start = on_cpu();
                 let r = c.compile(request(&program, &places)).expect("compiles");
-                least = least.min(r.nanos);
+                least = least.min(on_cpu() - start);
                 bytes += r.code.bytes().len() as u64;
                 insns += r.guest_insns as u64;
             }
@@ -79,7 +86,7 @@ fn cost_of_compilation() {
     let (program, places) = region(&mut Rng(7), 10);
     let r = c.compile(request(&program, &places)).expect("compiles");
     let mut cpu = TestCpu::new();
-    let start = Instant::now();
+    let start = on_cpu();
     let mut retired = 0;
     while retired < 300_000_000 {
         cpu.core.regs[20] = MEM + 64;
@@ -89,7 +96,7 @@ fn cost_of_compilation() {
         run(&r, &mut cpu);
         retired += 100_000 - cpu.core.budget;
     }
-    println!("{:.3} ns/insn", start.elapsed().as_nanos() as f64 / retired as f64);
+    println!("{:.3} ns/insn", (on_cpu() - start) as f64 / retired as f64);
     if let Ok(path) = std::env::var("DUMP") {
         let mut q = request(&program, &places);
         q.dump = true;

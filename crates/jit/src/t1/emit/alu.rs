@@ -89,6 +89,13 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
             (Some(x), Some(y)) => return self.imm(op.eval(w, x, y)),
             (_, Some(0)) if w == Width::W64 && keeps_left(op) => return a,
             (Some(0), _) if w == Width::W64 && matches!(op, Bin::Add | Bin::Or | Bin::Xor) => return b,
+            (_, Some(y)) if w == Width::W64 && op == Bin::Add => {
+                // One addition of a constant, which then fits an addressing mode.
+                if let Some((x, z)) = self.as_sum(a) {
+                    let sum = self.imm(y.wrapping_add(z));
+                    return self.b.ins().iadd(x, sum);
+                }
+            }
             _ => {}
         }
         match op {

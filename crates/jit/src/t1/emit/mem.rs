@@ -31,23 +31,20 @@ struct Fast {
 }
 
 impl<C: Cpu> ClifEmitter<'_, '_, C> {
-    /// Emits the check for an access to `bytes` bytes at `va`; then `slow` into a cold block, whose results go to the
-    /// merge block. On return the builder stands in the block where the TLB has matched. `None`: there is no fast path,
-    /// and the results of `slow` are what there is.
+    /// Emits the check for an access to `bytes` bytes at `va`, and the call of a thunk with `data` in a cold block, whose
+    /// results of type `results` go to the merge block. On return the builder stands in the block where the TLB has
+    /// matched. `Err`: there is no fast path, and these are the results of the thunk.
     fn access(
         &mut self,
-        m: MemOp,
-        va: Value,
-        bytes: u64,
-        write: bool,
+        (slow, m, va, bytes): (Slow, MemOp, Value, u64),
+        data: &[Value],
         results: &[Type],
-        slow: impl FnOnce(&mut Self) -> Vec<Value>,
     ) -> Result<Fast, Vec<Value>> {
         self.sync();
         if self.env.verify {
-            let out = slow(self);
-            return Err(out);
+            return Err(self.out_of_line_here(slow, m, 0, va, data, results));
         }
+        let write = matches!(slow, Slow::Store | Slow::StorePair | Slow::Store128);
         let table = match self.env.tlb {
             Some(t) if !m.unpriv => t,
             _ => {
@@ -82,9 +79,9 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
         self.b.ins().brif(hit, fast, &[], cold, &[]);
 
         self.enter(cold);
-        let out = slow(self);
+        let (fault, out) = self.out_of_line(slow, m, 0, va, data, results);
         let out: Vec<BlockArg> = out.into_iter().map(BlockArg::from).collect();
-        self.b.ins().jump(merge, &out);
+        self.b.ins().brif(fault, self.env.fault, &[], merge, &out);
 
         self.enter(fast);
         let addend = offset_of!(TlbEntry, addend) as i32;
@@ -107,9 +104,17 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
         self.b.seal_block(block);
     }
 
-    /// Calls a thunk with the exact state of the instruction in `Core`, and leaves if the guest faulted. `data` goes to
-    /// the data words of the scratch area; the results are found there.
-    fn out_of_line(&mut self, slow: Slow, m: MemOp, op: u64, va: Value, data: &[Value]) {
+    /// Calls a thunk with the exact state of the instruction in `Core`, `data` in the data words of the scratch area.
+    /// Yields whether the guest faulted, and what it found in the data words otherwise.
+    fn out_of_line(
+        &mut self,
+        slow: Slow,
+        m: MemOp,
+        op: u64,
+        va: Value,
+        data: &[Value],
+        results: &[Type],
+    ) -> (Value, Vec<Value>) {
         self.store_core(va, SCRATCH_VA);
         let word = m.pack() | op << RMW_SHIFT | (self.retired as u64) << RETIRED_SHIFT;
         let word = self.iconst(types::I32, word);
@@ -122,10 +127,30 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
         self.store_pc_and_budget();
         let (f, core) = (self.env.slow[slow as usize], self.env.core);
         self.b.ins().call(f, &[core]);
-        let fault = self.load_core(types::I64, FAULT);
+        let mut at = SCRATCH_DATA;
+        let mut out = Vec::with_capacity(results.len());
+        for &t in results {
+            out.push(self.load_core(t, at));
+            at += 8;
+        }
+        (self.load_core(types::I64, FAULT), out)
+    }
+
+    /// The same on the straight path, and leaves if the guest faulted.
+    fn out_of_line_here(
+        &mut self,
+        slow: Slow,
+        m: MemOp,
+        op: u64,
+        va: Value,
+        data: &[Value],
+        results: &[Type],
+    ) -> Vec<Value> {
+        let (fault, out) = self.out_of_line(slow, m, op, va, data, results);
         let go_on = self.b.create_block();
         self.b.ins().brif(fault, self.env.fault, &[], go_on, &[]);
         self.enter(go_on);
+        out
     }
 
     fn after_load(&mut self, o: Order) {
@@ -171,16 +196,8 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
         };
     }
 
-    fn data_word(&mut self, n: i32) -> Value {
-        self.load_core(types::I64, SCRATCH_DATA + 8 * n)
-    }
-
     pub(super) fn emit_load(&mut self, m: MemOp, va: Value) -> Value {
-        let slow = |e: &mut Self| {
-            e.out_of_line(Slow::Load, m, 0, va, &[]);
-            vec![e.data_word(0)]
-        };
-        let out = match self.access(m, va, m.size.bytes(), false, &[types::I64], slow) {
+        let out = match self.access((Slow::Load, m, va, m.size.bytes()), &[], &[types::I64]) {
             Ok(f) => {
                 let v = self.read(m.size, f.at, 0);
                 self.merge(&f, &[v])
@@ -193,11 +210,7 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
 
     pub(super) fn emit_store(&mut self, m: MemOp, va: Value, v: Value) {
         self.before_store(m.order);
-        let slow = |e: &mut Self| {
-            e.out_of_line(Slow::Store, m, 0, va, &[v]);
-            vec![]
-        };
-        if let Ok(f) = self.access(m, va, m.size.bytes(), true, &[], slow) {
+        if let Ok(f) = self.access((Slow::Store, m, va, m.size.bytes()), &[v], &[]) {
             self.write(m.size, f.at, 0, v);
             self.merge(&f, &[]);
         }
@@ -206,11 +219,7 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
 
     pub(super) fn emit_load_pair(&mut self, m: MemOp, va: Value) -> (Value, Value) {
         let n = m.size.bytes();
-        let slow = |e: &mut Self| {
-            e.out_of_line(Slow::LoadPair, m, 0, va, &[]);
-            vec![e.data_word(0), e.data_word(1)]
-        };
-        let out = match self.access(m, va, 2 * n, false, &[types::I64, types::I64], slow) {
+        let out = match self.access((Slow::LoadPair, m, va, 2 * n), &[], &[types::I64, types::I64]) {
             Ok(f) => {
                 let lo = self.read(m.size, f.at, 0);
                 let hi = self.read(m.size, f.at, n);
@@ -225,11 +234,7 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
     pub(super) fn emit_store_pair(&mut self, m: MemOp, va: Value, lo: Value, hi: Value) {
         let n = m.size.bytes();
         self.before_store(m.order);
-        let slow = |e: &mut Self| {
-            e.out_of_line(Slow::StorePair, m, 0, va, &[lo, hi]);
-            vec![]
-        };
-        if let Ok(f) = self.access(m, va, 2 * n, true, &[], slow) {
+        if let Ok(f) = self.access((Slow::StorePair, m, va, 2 * n), &[lo, hi], &[]) {
             self.write(m.size, f.at, 0, lo);
             self.write(m.size, f.at, n, hi);
             self.merge(&f, &[]);
@@ -242,11 +247,7 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
             let v = self.emit_load(m, va);
             return self.vector_from_low(v);
         }
-        let slow = |e: &mut Self| {
-            e.out_of_line(Slow::Load128, m, 0, va, &[]);
-            vec![e.load_core(types::I8X16, SCRATCH_DATA)]
-        };
-        let out = match self.access(m, va, 16, false, &[types::I8X16], slow) {
+        let out = match self.access((Slow::Load128, m, va, 16), &[], &[types::I8X16]) {
             Ok(f) => {
                 let v = self.b.ins().load(types::I8X16, guest(), f.at, 0);
                 self.merge(&f, &[v])
@@ -263,11 +264,7 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
             return self.emit_store(m, va, low);
         }
         self.before_store(m.order);
-        let slow = |e: &mut Self| {
-            e.out_of_line(Slow::Store128, m, 0, va, &[v]);
-            vec![]
-        };
-        if let Ok(f) = self.access(m, va, 16, true, &[], slow) {
+        if let Ok(f) = self.access((Slow::Store128, m, va, 16), &[v], &[]) {
             self.b.ins().store(guest(), v, f.at, 0);
             self.merge(&f, &[]);
         }
@@ -276,13 +273,11 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
 
     pub(super) fn emit_rmw(&mut self, op: Rmw, m: MemOp, va: Value, v: Value) -> Value {
         self.sync();
-        self.out_of_line(Slow::Rmw, m, op as u64, va, &[v]);
-        self.data_word(0)
+        self.out_of_line_here(Slow::Rmw, m, op as u64, va, &[v], &[types::I64])[0]
     }
 
     pub(super) fn emit_cas(&mut self, m: MemOp, va: Value, expected: Value, new: Value) -> Value {
         self.sync();
-        self.out_of_line(Slow::Cas, m, 0, va, &[expected, new]);
-        self.data_word(0)
+        self.out_of_line_here(Slow::Cas, m, 0, va, &[expected, new], &[types::I64])[0]
     }
 }

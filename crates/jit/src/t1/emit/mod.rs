@@ -190,6 +190,15 @@ impl<'a, 'f, C: Cpu> ClifEmitter<'a, 'f, C> {
         }
     }
 
+    /// The parts of `x + constant`.
+    fn as_sum(&self, v: Value) -> Option<(Value, u64)> {
+        let ValueDef::Result(inst, _) = self.b.func.dfg.value_def(v) else { return None };
+        match self.b.func.dfg.insts[inst] {
+            InstructionData::Binary { opcode: Opcode::Iadd, args: [x, c] } => Some((x, self.as_const(c)?)),
+            _ => None,
+        }
+    }
+
     fn load_core(&mut self, ty: Type, offset: i32) -> Value {
         self.b.ins().load(ty, trusted(), self.env.core, offset)
     }
