@@ -157,6 +157,8 @@ extern volatile bool catching;
         caught.count;                   \
     })
 
+// Runs f(a, b) at EL0, where code, its stack and EL0_DATA are accessible (no constants of the compiler).
+#define EL0_DATA __attribute__((section(".el0bss,\"aw\",%nobits//")))
 u64 el0_call(u64 (*f)(u64, u64), u64 a, u64 b);
 _Noreturn void panic_frame(const struct frame *f);
 
@@ -193,9 +195,19 @@ _Noreturn void panic_frame(const struct frame *f);
 
 // Switches the MMU and caches on: the image with its own permissions, devices, RAM, the rest as device memory.
 void mmu_on(void);
+// The descriptor of an address in the table of a level (1 to 3) of TTBR0; makes the tables above it.
+u64 *pte(u64 va, unsigned level);
+// Makes stores to code visible to instruction fetch.
+void code_sync(const void *start, size_t bytes);
 // Zeroed, page-aligned memory for tables and test pages.
 void *page_alloc(unsigned pages);
 void tlb_flush_all(void);
+
+#define MAP_RWX (MT_NORMAL | PTE_AF | PTE_UXN)
+// Nothing answers at this physical address.
+#define HOLE 0x0b000000ull
+// Addresses left to the tests, 64 GiB and up; mmu_on maps nothing there.
+#define TEST_VA 0x1000000000ull
 
 // ---- Interrupt controller
 
@@ -226,4 +238,4 @@ _Noreturn void tests_finish(void);
 // The ROM itself.
 void rom_main(void);
 
-extern char __image_start[], __text_end[], __image_end[], __stack_top[], vectors[];
+extern char __image_start[], __text_end[], __rodata_end[], __el0_start[], __stack_el0_top[], __image_end[], __stack_top[], vectors[];

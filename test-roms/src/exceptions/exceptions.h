@@ -1,0 +1,6 @@
+#pragma once
+
+#include "../lib/rom.h"
+
+// Data and instruction aborts.
+void abort_tests(void);
