@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use lyrebird_isa::cpu::{CodePage, Event};
 use lyrebird_isa::lines::CpuLines;
+use lyrebird_isa::state::{PAGE_MASK, tlb_index};
 use lyrebird_isa::{Core, Cpu, MemOp, Rmw, V128, Visitor};
 use lyrebird_softmmu::walk::vmsa64::WalkFault;
 use lyrebird_softmmu::{MemError, Mmu, PhysMem};
@@ -304,6 +305,14 @@ impl ArmCpu {
                 T::default()
             }
         }
+    }
+
+    /// Host address of `va` if the inline TLB allows ordinary stores to its page.
+    #[inline]
+    pub(crate) fn inline_write(&self, va: u64) -> Option<*mut u8> {
+        // SAFETY: the MMU has pointed `Core::tlb` at a table of `TLB_ENTRIES` entries, and `tlb_index` is below.
+        let e = unsafe { &*self.core.tlb.add(tlb_index(va)) };
+        (e.write == va & PAGE_MASK).then(|| va.wrapping_add(e.addend) as *mut u8)
     }
 
     /// Atomic 16-byte compare-and-swap; the old value. On a fault sets [`Core::fault`].

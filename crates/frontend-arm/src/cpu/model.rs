@@ -68,6 +68,15 @@ pub const MODELS: &[CpuModel] = &[
         top_el: 1,
     },
     CpuModel {
+        name: "cortex-a53",
+        midr: 0x410f_d034,
+        features: V8_0,
+        ctr: CTR,
+        csv: false,
+        pa_bits: 40,
+        top_el: 1,
+    },
+    CpuModel {
         name: "cortex-a57",
         midr: 0x411f_d070,
         features: V8_0,

@@ -118,6 +118,11 @@ impl ArmCpu {
     /// DC ZVA: zeroes the naturally aligned block around `va`. An alignment fault on Device memory.
     fn zero_block(&mut self, va: u64) {
         let at = va & !(ZVA_BYTES - 1);
+        if let Some(p) = self.inline_write(at) {
+            // SAFETY: the TLB entry vouches for the whole page, and an aligned block does not leave it.
+            unsafe { p.write_bytes(0, ZVA_BYTES as usize) };
+            return;
+        }
         let t = match self.mmu.probe(&mut self.core, &self.regime, at, AccessKind::Write, false) {
             Ok(t) => t,
             Err(e) => return self.memory_fault(MemError { va, ..e }),
