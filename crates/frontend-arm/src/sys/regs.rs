@@ -126,13 +126,13 @@ pub struct SysRegs {
     pub dbgclaim: u64,
     /// The DCC holds a word for a debugger that never comes (MDCCSR_EL0.TXfull).
     pub dcc_full: bool,
-    /// DBGBVR<n>_EL1.
+    /// `DBGBVR<n>_EL1`.
     pub dbgbvr: [u64; BREAKPOINTS],
-    /// DBGBCR<n>_EL1.
+    /// `DBGBCR<n>_EL1`.
     pub dbgbcr: [u64; BREAKPOINTS],
-    /// DBGWVR<n>_EL1.
+    /// `DBGWVR<n>_EL1`.
     pub dbgwvr: [u64; BREAKPOINTS],
-    /// DBGWCR<n>_EL1.
+    /// `DBGWCR<n>_EL1`.
     pub dbgwcr: [u64; BREAKPOINTS],
 }
 

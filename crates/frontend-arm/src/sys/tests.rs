@@ -90,6 +90,71 @@ fn encodings_are_the_manuals() {
     }
 }
 
+/// Every row of the A64 group, at both levels: completes, or which exception class.
+#[test]
+fn every_instruction_of_the_group() {
+    use crate::a64::table::system::ROWS;
+    const DONE: Option<u8> = None;
+    const UNDEF: Option<u8> = Some(0);
+    for r in ROWS {
+        let (el1, el0) = match r.name {
+            "UDF" | "HVC" | "SMC" | "HLT" | "DCPS1" | "DCPS2" | "DCPS3" | "DRPS" => (UNDEF, UNDEF),
+            "SVC" => (Some(0x15), Some(0x15)),
+            "BRK" => (Some(0x3c), Some(0x3c)),
+            "ERET" | "MSR_SPSel" | "MSR_PAN" => (DONE, UNDEF),
+            "WFI" | "WFE" => (DONE, Some(0x01)),
+            "MSR_DAIFSet" | "MSR_DAIFClr" => (DONE, Some(0x18)),
+            // All fields 0: no such register or instruction.
+            "SYS" | "SYSL" | "MSR_reg" | "MRS" => (UNDEF, UNDEF),
+            _ if !r.implemented => (UNDEF, UNDEF),
+            _ => (DONE, DONE),
+        };
+        for (el, expect) in [(1, el1), (0, el0)] {
+            let mut m = max();
+            m.at_el(el);
+            let done = m.run(r.value);
+            assert_eq!((!done).then(|| m.esr().0), expect, "{} at EL{el}", r.name);
+            if done && r.name != "ERET" {
+                assert_eq!(m.cpu.core.pc, CODE + 4, "{}", r.name);
+            }
+        }
+    }
+}
+
+/// The NOP space changes nothing but the PC.
+#[test]
+fn hints_do_nothing() {
+    for crm_op2 in 0..128 {
+        if matches!(crm_op2, 2..=5) {
+            // WFE, WFI, SEV, SEVL.
+            continue;
+        }
+        let mut m = max();
+        for (i, x) in m.cpu.core.regs.iter_mut().take(31).enumerate() {
+            *x = 0x0101_0101_0101_0101 * i as u64;
+        }
+        let before = m.cpu.core.regs;
+        assert!(m.run(0xd503_201f | crm_op2 << 5), "hint #{crm_op2}");
+        assert_eq!(m.cpu.core.regs, before, "hint #{crm_op2}");
+    }
+}
+
+#[test]
+fn psr_immediates() {
+    let mut m = max();
+    m.cpu.core.set_reg(regs::DAIF, 0);
+    for (word, daif) in [(0xd503_47df, 0x1c0), (0xd503_45ff, 0x080), (0xd503_48df, 0x280), (0xd503_4fff, 0)] {
+        assert!(m.run(word));
+        assert_eq!(m.cpu.core.reg(regs::DAIF), daif, "{word:#x}");
+    }
+    assert!(m.run(0xd503_413f), "msr ssbs, #1");
+    assert_eq!(m.mrs("SSBS"), 1 << 12);
+    m.msr("SSBS", 0);
+    assert_eq!(m.mrs("SSBS"), 0);
+    assert!(m.run(0xd500_419f), "msr pan, #1");
+    assert_eq!(m.mrs("PAN"), 1 << 22);
+}
+
 /// What EL0 may do with everything in the table, with every SCTLR, CNTKCTL and MDSCR bit that allows or traps.
 #[test]
 fn el0_access_matrix() {
