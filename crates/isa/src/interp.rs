@@ -2,6 +2,11 @@
 //!
 //! It must dissolve into the handler that inlines it: slow paths take the CPU and never the `Interp`, so that
 //! the optimiser can keep the handler's final call a jump.
+//!
+//! `Interp<C, true>` only tries: what would take a slow path (a TLB miss, an atomic, a helper that may fault)
+//! stops it with [`GuestFault`] before anything is done, and the instruction is executed again by `Interp<C>`.
+//! That is sound because an instruction writes no register and no flag before the last thing that can stop it;
+//! a store that went to RAM before is repeated with the same value. Handlers made of it need no stack frame.
 
 use std::sync::atomic::{Ordering, fence};
 
@@ -32,7 +37,7 @@ pub enum Next {
 
 /// Executes instructions on a CPU.
 #[derive(Debug)]
-pub struct Interp<'a, C: Cpu> {
+pub struct Interp<'a, C: Cpu, const TRY: bool = false> {
     /// The CPU.
     pub cpu: &'a mut C,
     /// How the last instruction went on.
@@ -47,7 +52,17 @@ impl<'a, C: Cpu> Interp<'a, C> {
     pub fn new(cpu: &'a mut C) -> Self {
         Interp { cpu, next: Next::Fall, target: 0 }
     }
+}
 
+impl<'a, C: Cpu> Interp<'a, C, true> {
+    /// An interpreter on `cpu` that stops where a slow path would be taken.
+    #[inline(always)]
+    pub fn attempt(cpu: &'a mut C) -> Self {
+        Interp { cpu, next: Next::Fall, target: 0 }
+    }
+}
+
+impl<C: Cpu, const TRY: bool> Interp<'_, C, TRY> {
     #[inline(always)]
     fn check(&mut self) -> Result<(), GuestFault> {
         if self.cpu.core().fault != 0 { Err(GuestFault) } else { Ok(()) }
@@ -137,7 +152,7 @@ fn after_load(o: Order) {
     }
 }
 
-impl<C: Cpu> Emit for Interp<'_, C> {
+impl<C: Cpu, const TRY: bool> Emit for Interp<'_, C, TRY> {
     type Cpu = C;
     type Val = u64;
     type Bool = bool;
@@ -238,6 +253,9 @@ impl<C: Cpu> Emit for Interp<'_, C> {
             after_load(m.order);
             return Ok(v);
         }
+        if TRY {
+            return Err(GuestFault);
+        }
         let v = self.cpu.load_slow(va, m);
         self.check()?;
         after_load(m.order);
@@ -253,6 +271,9 @@ impl<C: Cpu> Emit for Interp<'_, C> {
             after_store(m.order);
             return Ok(());
         }
+        if TRY {
+            return Err(GuestFault);
+        }
         self.cpu.store_slow(va, m, v);
         self.check()?;
         after_store(m.order);
@@ -265,6 +286,9 @@ impl<C: Cpu> Emit for Interp<'_, C> {
         if let Some(p) = self.fast::<false>(m, va, 2 * n) {
             // SAFETY: the TLB entry vouches for the page, and both elements lie in it.
             return Ok(unsafe { (read(p, m.size), read(p.add(n as usize), m.size)) });
+        }
+        if TRY {
+            return Err(GuestFault);
         }
         let lo = self.cpu.load_slow(va, m);
         self.check()?;
@@ -284,6 +308,9 @@ impl<C: Cpu> Emit for Interp<'_, C> {
             }
             return Ok(());
         }
+        if TRY {
+            return Err(GuestFault);
+        }
         self.cpu.store_slow(va, m, lo);
         self.check()?;
         self.cpu.store_slow(va.wrapping_add(n), m, hi);
@@ -298,6 +325,9 @@ impl<C: Cpu> Emit for Interp<'_, C> {
         if let Some(p) = self.fast::<false>(m, va, 16) {
             // SAFETY: the TLB entry vouches for the page, and the access does not leave it.
             return Ok(u128::from_le(unsafe { p.cast::<u128>().read_unaligned() }));
+        }
+        if TRY {
+            return Err(GuestFault);
         }
         let v = self.cpu.load128_slow(va, m);
         self.check()?;
@@ -314,12 +344,18 @@ impl<C: Cpu> Emit for Interp<'_, C> {
             unsafe { p.cast::<u128>().write_unaligned(v.to_le()) };
             return Ok(());
         }
+        if TRY {
+            return Err(GuestFault);
+        }
         self.cpu.store128_slow(va, m, V128::from_u128(v));
         self.check()
     }
 
     #[inline(always)]
     fn rmw(&mut self, op: Rmw, m: MemOp, va: u64, v: u64) -> Result<u64, GuestFault> {
+        if TRY {
+            return Err(GuestFault);
+        }
         let old = self.cpu.rmw(op, va, m, v);
         self.check()?;
         Ok(old)
@@ -327,6 +363,9 @@ impl<C: Cpu> Emit for Interp<'_, C> {
 
     #[inline(always)]
     fn cas(&mut self, m: MemOp, va: u64, expected: u64, new: u64) -> Result<u64, GuestFault> {
+        if TRY {
+            return Err(GuestFault);
+        }
         let old = self.cpu.cas(va, m, expected, new);
         self.check()?;
         Ok(old)
@@ -377,6 +416,9 @@ impl<C: Cpu> Emit for Interp<'_, C> {
 
     #[inline(always)]
     fn call(&mut self, h: Helper<C>, args: [u64; 3]) -> Result<u64, GuestFault> {
+        if TRY && h.effects == Effects::Cpu {
+            return Err(GuestFault);
+        }
         let r = (h.f)(self.cpu, args[0], args[1], args[2]);
         if h.effects == Effects::Cpu {
             self.check()?;

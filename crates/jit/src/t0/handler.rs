@@ -7,25 +7,78 @@ use lyrebird_isa::{Core, Cpu, Emit, JumpKind, Sem, Term, Visitor};
 
 use super::op::{Exit, Handler, Op, Trailer, goto, leave};
 
-/// Executes `S` from the payload of `op`, then what follows.
+/// The `Sem` in an operation's payload.
+///
+/// # Safety
+/// `op` is live, and its payload holds an `S`.
+#[inline(always)]
+unsafe fn payload<C: Cpu, S: Sem<C>>(op: *const Op<C>) -> S {
+    const {
+        assert!(size_of::<S>() <= 16 && align_of::<S>() <= 8, "a Sem fits the payload of an Op");
+    }
+    // SAFETY: the payload was written as an `S` by `MakeOp`, and `S` is `Copy`.
+    unsafe { (&raw const (*op).payload).cast::<S>().read() }
+}
+
+/// Executes `S` from the payload of `op`, then what follows. What needs a slow path is left to [`run_slow`], so that
+/// this function has no frame.
 ///
 /// # Safety
 /// As for [`super::op::execute`]; the payload of `op` holds an `S`.
 pub unsafe fn run<C: Cpu, S: Sem<C>>(cpu: *mut C, op: *const Op<C>, budget: i64) -> *const Op<C> {
-    const {
-        assert!(size_of::<S>() <= 16 && align_of::<S>() <= 8, "a Sem fits the payload of an Op");
+    if S::TERM == Term::Sync {
+        // SAFETY: by the contract of this function.
+        return unsafe { run_slow::<C, S>(cpu, op, budget) };
     }
-    // SAFETY: the payload was written as an `S` by `MakeOp` and `S` is `Copy`.
-    let s = unsafe { (&raw const (*op).payload).cast::<S>().read() };
+    // SAFETY: by the contract of this function.
+    let s = unsafe { payload::<C, S>(op) };
     // SAFETY: the vCPU thread owns the CPU, and no other reference to it is alive during a handler.
-    let mut e = Interp::new(unsafe { &mut *cpu });
+    let mut e = Interp::attempt(unsafe { &mut *cpu });
     let done = s.sem(&mut e);
     let (next, target) = (e.next, e.target);
-    // SAFETY: as above; `e` is dead.
-    let core = unsafe { (*cpu).core_mut() };
     if done.is_err() {
-        return leave(core, op, budget, Exit::Fault);
+        // SAFETY: by the contract of this function.
+        return unsafe { run_slow::<C, S>(cpu, op, budget) };
     }
+    // SAFETY: by the contract of this function.
+    unsafe { go_on::<C, S>(cpu, op, budget, next, target) }
+}
+
+/// Executes `S` with its slow paths, then what follows.
+///
+/// # Safety
+/// As for [`run`].
+#[cold]
+#[inline(never)]
+unsafe fn run_slow<C: Cpu, S: Sem<C>>(cpu: *mut C, op: *const Op<C>, budget: i64) -> *const Op<C> {
+    // SAFETY: by the contract of this function.
+    let s = unsafe { payload::<C, S>(op) };
+    // SAFETY: the vCPU thread owns the CPU, and no other reference to it is alive during a handler.
+    let mut e = Interp::<C>::new(unsafe { &mut *cpu });
+    let done = s.sem(&mut e);
+    let (next, target) = (e.next, e.target);
+    if done.is_err() {
+        // SAFETY: as above; `e` is dead.
+        return leave(unsafe { (*cpu).core_mut() }, op, budget, Exit::Fault);
+    }
+    // SAFETY: by the contract of this function.
+    unsafe { go_on::<C, S>(cpu, op, budget, next, target) }
+}
+
+/// Goes on behind an executed instruction.
+///
+/// # Safety
+/// As for [`run`].
+#[inline(always)]
+unsafe fn go_on<C: Cpu, S: Sem<C>>(
+    cpu: *mut C,
+    op: *const Op<C>,
+    budget: i64,
+    next: Next,
+    target: u64,
+) -> *const Op<C> {
+    // SAFETY: the vCPU thread owns the CPU, and no other reference to it is alive here.
+    let core = unsafe { (*cpu).core_mut() };
     match S::TERM {
         Term::None => {
             // SAFETY: an operation that is no terminator has a successor in the same array.
