@@ -49,6 +49,8 @@ impl MachineStats {
         merge(&mut c.unallocated, &from.unallocated);
         merge(&mut c.unknown_sysregs, &from.unknown_sysregs);
         merge(&mut c.gaps, &from.gaps);
+        sum!(self.mmu, cpu.mmu.stats(); misses walks flushes_all flushes_va flushes_asid context_switches
+            context_misses mmio_reads mmio_writes code_writes);
     }
 
     /// Ends the account.
