@@ -246,8 +246,9 @@ fn bytes_at(request: &RegionRequest, pc: u64) -> Option<&[u8]> {
     request
         .blocks
         .iter()
-        .find_map(|b| b.bytes.get(usize::try_from(pc.wrapping_sub(b.pc)).ok()?..))
-        .filter(|b| !b.is_empty())
+        .filter_map(|b| b.bytes.get(usize::try_from(pc.wrapping_sub(b.pc)).ok()?..))
+        // The end of one block is the start of the next.
+        .find(|b| !b.is_empty())
 }
 
 /// What a comparison did.
