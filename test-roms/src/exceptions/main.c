@@ -141,9 +141,8 @@ static void pc_alignment(void)
 static void sp_alignment(void)
 {
     // On SP_EL0, so that the handler's stack is good.
-    EQ(CATCH(asm volatile("mov x0, sp; msr sp_el0, x0; msr spsel, #0\n"
-                          "sub sp, sp, #40; ldr x1, [sp]; add sp, sp, #40; msr spsel, #1" ::: "x0", "x1", "memory")) <= 1,
-       1);
+    EQ(CATCH(asm volatile("sub x0, sp, #40; msr sp_el0, x0; msr spsel, #0; ldr x1, [sp]; msr spsel, #1" ::: "x0", "x1",
+                          "memory")) <= 1, 1);
     if (!caught.count) {
         test_skip("not checked here (QEMU does not)");
         return;

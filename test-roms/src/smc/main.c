@@ -172,7 +172,10 @@ static void across_pages(void)
 static void by_other_stores(void)
 {
     u32 *f = (u32 *)((u64)fresh() + 2048);
-    u64 wrong = 0, sum = 0;
+    // Words that DC ZVA clears; a return behind them.
+    u64 block = 1ull << (MRS(dczid_el0) & 15), wrong = 0, sum = 0;
+    f[block] = RET;
+    code_sync(&f[block], 4);
     for (unsigned round = 0; round < 300; round++) {
         write_return(f, 0x111);
         for (unsigned i = 0; i < 40; i++)
@@ -200,8 +203,8 @@ static void by_other_stores(void)
         sum += ((code)f)(0);
         // Zeros are UDF.
         asm volatile("dc zva, %0" ::"r"(f) : "memory");
-        code_sync(f, 64);
-        wrong += CATCH(((code)f)(0)) == 0;
+        code_sync(f, block * 4);
+        wrong += CATCH(((code)f)(0)) != block;
     }
     EQ(wrong, 0);
     EQ(sum, 300 * 0x444);
