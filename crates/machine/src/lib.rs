@@ -20,4 +20,9 @@ pub use error::MachineError;
 pub use power::{Outcome, Power};
 pub use run::RunOptions;
 pub use stats::MachineStats;
-pub use virt::{BootFiles, GicVersion, VirtConfig, VirtMachine};
+pub use virt::{BootFiles, GicVersion, PowerKey, VirtConfig, VirtMachine};
+
+// What a user of a machine chooses or provides, from the crates below.
+pub use lyrebird_devices::CharBackend;
+pub use lyrebird_frontend_arm::cpu::model::{CpuModel, MODELS};
+pub use lyrebird_jit::{EngineConfig, Tier};

@@ -181,9 +181,9 @@ impl VirtMachine {
         &self.shared.phys
     }
 
-    /// Presses (`true`) or releases the power key. Linux powers off when it is pressed.
-    pub fn power_key(&self, pressed: bool) {
-        self.gpio.set_input(map::GPIO_POWER_KEY, pressed);
+    /// The power key. Linux with a daemon that listens for it powers off when it is pressed.
+    pub fn power_key(&self) -> PowerKey {
+        PowerKey(self.gpio.clone())
     }
 
     /// Whether CPU number `index` is powered on, in PSCI's sense.
@@ -255,6 +255,17 @@ impl VirtMachine {
         let mut cpu = ArmCpu::new(self.config.cpu, affinity, Box::new(board), phys);
         boot.enter(&mut cpu);
         Ok(cpu)
+    }
+}
+
+/// The power key of a board, for whoever presses it while the machine runs.
+#[derive(Clone, Debug)]
+pub struct PowerKey(Arc<Pl061>);
+
+impl PowerKey {
+    /// Presses (`true`) or releases the key.
+    pub fn set(&self, pressed: bool) {
+        self.0.set_input(map::GPIO_POWER_KEY, pressed);
     }
 }
 

@@ -74,10 +74,10 @@ fn interrupts_reach_the_cpu() {
     write(0x0903_0000 + 0x410, 1 << 3); // GPIOIE
     let lines = &m.shared.cpus[0].lines;
     assert_eq!(lines.level() & IRQ, 0);
-    m.power_key(true);
+    m.power_key().set(true);
     assert_eq!(lines.level() & IRQ, IRQ);
     assert_eq!(read(0x0801_000c), spi, "GICC_IAR");
-    m.power_key(false);
+    m.power_key().set(false);
     write(0x0801_0010, spi);
     assert_eq!(lines.level() & IRQ, 0);
 }
