@@ -1,2 +1,35 @@
 //! The `lyrebird` command.
-fn main() {}
+//!
+//! [`args`] is the command line, [`run`] boots a machine, [`guests`] keeps ready-made ones, [`console`] and
+//! [`terminal`] are the host's end of the serial port.
+
+mod args;
+mod console;
+mod guests;
+mod message;
+mod run;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+use message::note;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    terminal::install_panic_hook();
+    let result = match cli.command {
+        None => run::monitor(&cli.machine),
+        Some(Command::Run(args)) => run::run(&args),
+        Some(Command::Guests(args)) => guests::command::guests(&args).map(|()| run::SUCCESS),
+    };
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(e) => {
+            note(&message::chain(&e));
+            ExitCode::from(run::FAILURE)
+        }
+    }
+}

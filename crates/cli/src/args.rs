@@ -1,0 +1,295 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use lyrebird_machine::MODELS;
+
+use crate::guests::debian::Source;
+
+/// Runs a whole ARM machine on any host, in plain user space.
+///
+/// Without a command, boots the built-in monitor on the `virt` board. Exit codes: 0 when the guest powers off or the
+/// user quits, 124 after --timeout, 1 for bad input and host errors, 2 for a wrong command line.
+#[derive(Debug, Parser)]
+#[command(name = "lyrebird", version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Settings of the machine that runs the built-in monitor.
+    #[command(flatten)]
+    pub machine: MachineArgs,
+}
+
+/// Commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Boot a machine: a ready-made guest by name, or your own kernel.
+    Run(Box<RunArgs>),
+    /// List, fetch and remove ready-made guests.
+    Guests(GuestsArgs),
+}
+
+/// `lyrebird run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Ready-made guest (`lyrebird guests` lists them).
+    #[arg(required_unless_present_any = ["kernel", "dump_dtb"])]
+    pub guest: Option<String>,
+    /// Kernel: a Linux arm64 Image (plain, gzip or EFI zboot) or an AArch64 ELF. With a guest's name: instead of the
+    /// archive's kernel, a Debian kernel package or an image.
+    #[arg(long, value_name = "FILE")]
+    pub kernel: Option<PathBuf>,
+    /// Initial RAM disk; for a ready-made guest, instead of its own.
+    #[arg(long, value_name = "FILE")]
+    pub initrd: Option<PathBuf>,
+    /// Kernel command line; for a ready-made guest, added to its own.
+    #[arg(long, value_name = "TEXT")]
+    pub append: Option<String>,
+    /// Device tree to use instead of the board's own.
+    #[arg(long, value_name = "FILE", conflicts_with = "dump_dtb")]
+    pub dtb: Option<PathBuf>,
+    /// Write the board's device tree to a file and stop.
+    #[arg(long, value_name = "FILE")]
+    pub dump_dtb: Option<PathBuf>,
+    /// Settings of the machine.
+    #[command(flatten)]
+    pub machine: MachineArgs,
+    /// Where ready-made guests come from.
+    #[command(flatten)]
+    pub source: SourceArgs,
+}
+
+/// Settings of a machine.
+#[derive(Clone, Debug, Args)]
+pub struct MachineArgs {
+    /// Board.
+    #[arg(long, value_enum, default_value_t = Board::Virt)]
+    pub machine: Board,
+    /// CPU model; `max` has everything that is implemented.
+    #[arg(long, value_name = "MODEL", default_value = MODELS[0].name,
+          value_parser = PossibleValuesParser::new(MODELS.iter().map(|m| m.name)))]
+    pub cpu: String,
+    /// Interrupt controller version.
+    #[arg(long, value_name = "VERSION", default_value_t = 2, value_parser = clap::value_parser!(u8).range(2..=3))]
+    pub gic: u8,
+    /// Guest memory, with suffix K, M or G.
+    #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = parse_size)]
+    pub memory: u64,
+    /// Serial console: `stdio` or `file:PATH`.
+    #[arg(long, value_name = "WHERE", default_value = "stdio", value_parser = parse_serial)]
+    pub serial: Serial,
+    /// Stop the machine after this many seconds, with exit code 124.
+    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
+    pub timeout: Option<Duration>,
+    /// Print counters when the machine ends.
+    #[arg(long)]
+    pub stats: bool,
+    /// Which tiers execute guest code.
+    #[arg(long, value_enum, default_value_t = TierArg::Auto)]
+    pub tier: TierArg,
+    /// Run the interpreter beside compiled code and stop at the first difference.
+    #[arg(long)]
+    pub verify: bool,
+    /// End with exit code 0 when the guest resets, instead of starting again.
+    #[arg(long)]
+    pub no_reboot: bool,
+}
+
+/// Where ready-made guests come from.
+#[derive(Clone, Debug, Args)]
+pub struct SourceArgs {
+    /// Debian archive.
+    #[arg(long, value_name = "URL", default_value = "https://deb.debian.org/debian")]
+    pub mirror: String,
+    /// Debian suite.
+    #[arg(long, value_name = "SUITE", default_value = "stable", value_parser = parse_suite)]
+    pub suite: String,
+    /// A `busybox-static` package or binary on this machine, instead of the archive's.
+    #[arg(long, value_name = "FILE")]
+    pub busybox: Option<PathBuf>,
+    /// Where they are kept.
+    #[command(flatten)]
+    pub cache: CacheArgs,
+}
+
+impl SourceArgs {
+    /// With a local kernel, if one was given.
+    pub fn source(&self, kernel: Option<PathBuf>) -> Source {
+        Source {
+            mirror: self.mirror.trim_end_matches('/').to_string(),
+            suite: self.suite.clone(),
+            cache: self.cache.cache.clone(),
+            kernel,
+            busybox: self.busybox.clone(),
+        }
+    }
+}
+
+/// Where ready-made guests are kept.
+#[derive(Clone, Debug, Default, Args)]
+pub struct CacheArgs {
+    /// Directory for guests, instead of the user's cache directory.
+    #[arg(long, value_name = "DIR")]
+    pub cache: Option<PathBuf>,
+}
+
+/// `lyrebird guests`.
+#[derive(Debug, Args)]
+pub struct GuestsArgs {
+    /// What to do; lists without it.
+    #[command(subcommand)]
+    pub action: Option<GuestsAction>,
+}
+
+/// What to do with guests.
+#[derive(Debug, Subcommand)]
+pub enum GuestsAction {
+    /// List them and whether they are here.
+    List(CacheArgs),
+    /// Fetch one or bring it up to date, or build it anew from local files.
+    Fetch {
+        /// Guest.
+        name: String,
+        /// A kernel package or image on this machine, instead of the archive's.
+        #[arg(long, value_name = "FILE")]
+        kernel: Option<PathBuf>,
+        /// Where the rest comes from.
+        #[command(flatten)]
+        source: SourceArgs,
+    },
+    /// Remove one.
+    Remove {
+        /// Guest.
+        name: String,
+        /// Where it is.
+        #[command(flatten)]
+        cache: CacheArgs,
+    },
+    /// Print the paths of a fetched guest's files: kernel, initial RAM disk, versions.
+    Path {
+        /// Guest.
+        name: String,
+        /// Where it is.
+        #[command(flatten)]
+        cache: CacheArgs,
+        /// Debian suite.
+        #[arg(long, value_name = "SUITE", default_value = "stable", value_parser = parse_suite)]
+        suite: String,
+    },
+}
+
+/// Boards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Board {
+    /// The ARM board of the same name as QEMU's.
+    Virt,
+}
+
+/// Tiers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TierArg {
+    /// Interpreter only.
+    T0,
+    /// Compiled code wherever possible.
+    T1,
+    /// Interpreter for cold code, compiled code for hot.
+    Auto,
+}
+
+/// Where the serial console goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Serial {
+    /// This terminal.
+    Stdio,
+    /// A file.
+    File(PathBuf),
+}
+
+fn parse_serial(s: &str) -> Result<Serial, String> {
+    match s.split_once(':') {
+        None if s == "stdio" => Ok(Serial::Stdio),
+        Some(("file", path)) if !path.is_empty() => Ok(Serial::File(path.into())),
+        _ => Err("give `stdio` or `file:PATH`".into()),
+    }
+}
+
+/// A suite becomes a part of URLs and of paths in the cache.
+fn parse_suite(s: &str) -> Result<String, String> {
+    let good = |b: u8| b.is_ascii_alphanumeric() || b"-_.+".contains(&b);
+    if s.bytes().all(good) && s.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+        Ok(s.into())
+    } else {
+        Err("give a suite's name, for example stable or bookworm".into())
+    }
+}
+
+/// Parses seconds, fractions allowed.
+fn parse_seconds(s: &str) -> Result<Duration, String> {
+    const CENTURY: f64 = 3.2e9;
+    match s.parse::<f64>() {
+        Ok(n) if n > 0.0 && n < CENTURY => Ok(Duration::from_secs_f64(n)),
+        _ => Err("give seconds, more than 0, for example 60 or 0.5".into()),
+    }
+}
+
+/// Parses `1G`, `512M`, `65536`.
+fn parse_size(s: &str) -> Result<u64, String> {
+    let (digits, shift) = match s.char_indices().next_back() {
+        Some((i, c)) if c.is_ascii_alphabetic() => match c.to_ascii_uppercase() {
+            'K' => (&s[..i], 10),
+            'M' => (&s[..i], 20),
+            'G' => (&s[..i], 30),
+            'T' => (&s[..i], 40),
+            _ => return Err("the suffix is K, M, G or T".into()),
+        },
+        _ => (s, 0),
+    };
+    let n: u64 = digits.parse().map_err(|_| format!("`{s}` is not a size; give for example 512M or 2G"))?;
+    n.checked_mul(1 << shift).ok_or_else(|| format!("{s} is more than any host has"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes() {
+        assert_eq!(parse_size("1G"), Ok(1 << 30));
+        assert_eq!(parse_size("64m"), Ok(64 << 20));
+        assert_eq!(parse_size("4096"), Ok(4096));
+        for bad in ["nan", "inf", "-1", "0", "1e99", ""] {
+            assert!(parse_seconds(bad).is_err(), "{bad}");
+        }
+        for bad in ["", "..", "a/b", "../x", "a b"] {
+            assert!(parse_suite(bad).is_err(), "{bad}");
+        }
+        for bad in ["", "G", "1X", "-1", "99999999999G", "1.5G", "é"] {
+            assert!(parse_size(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_issue_s_command_line_parses() {
+        let line = "lyrebird run --machine virt --memory 1G --kernel K --initrd I --append console=ttyAMA0 --timeout 300 \
+                    --stats --tier t1 --verify --gic 2 --serial file:out";
+        let cli = Cli::try_parse_from(line.split_whitespace()).unwrap();
+        let Some(Command::Run(r)) = cli.command else { panic!("run") };
+        assert_eq!(
+            (r.machine.gic, r.machine.timeout, r.machine.tier),
+            (2, Some(Duration::from_secs(300)), TierArg::T1)
+        );
+        assert_eq!(r.machine.serial, Serial::File("out".into()));
+        assert!(Cli::try_parse_from(["lyrebird", "run"]).is_err());
+        assert!(Cli::try_parse_from(["lyrebird", "run", "--kernel", "K", "--gic", "4"]).is_err());
+    }
+}

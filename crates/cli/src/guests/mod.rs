@@ -1,0 +1,57 @@
+//! `lyrebird guests`: ready-made guests, fetched from public archives and kept in the user's cache directory.
+
+pub mod archive;
+pub mod cache;
+pub mod command;
+pub mod deb;
+pub mod debian;
+pub mod fetch;
+pub mod initramfs;
+
+use anyhow::{Result, anyhow};
+
+/// A guest that `lyrebird run NAME` knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Guest {
+    /// Name on the command line.
+    pub name: &'static str,
+    /// One line for `lyrebird guests list`.
+    pub about: &'static str,
+    /// Debian architecture.
+    pub arch: &'static str,
+    /// Kernel meta package.
+    pub kernel: &'static str,
+    /// Kernel command line.
+    pub append: &'static str,
+}
+
+/// All guests.
+pub const GUESTS: &[Guest] = &[
+    Guest {
+        name: "debian-arm64",
+        about: "Debian cloud kernel and BusyBox shell on the arm64 `virt` board",
+        arch: "arm64",
+        kernel: "linux-image-cloud-arm64",
+        append: "console=ttyAMA0",
+    },
+    Guest {
+        name: "debian-arm64-full",
+        about: "Debian full kernel and BusyBox shell on the arm64 `virt` board",
+        arch: "arm64",
+        kernel: "linux-image-arm64",
+        append: "console=ttyAMA0",
+    },
+];
+
+/// The guest called `name`.
+pub fn named(name: &str) -> Result<&'static Guest> {
+    GUESTS.iter().find(|g| g.name == name).ok_or_else(|| {
+        let names: Vec<&str> = GUESTS.iter().map(|g| g.name).collect();
+        let file = if std::path::Path::new(name).is_file() {
+            format!("; to boot the file of that name: lyrebird run --kernel {name}")
+        } else {
+            String::new()
+        };
+        anyhow!("no guest {name:?}; there are {}{file}", names.join(" and "))
+    })
+}

@@ -1,0 +1,258 @@
+//! `lyrebird` and `lyrebird run`: from the command line to a machine that runs, and to an exit code.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail};
+use lyrebird_machine::fdt::{Chosen, Seeds};
+use lyrebird_machine::{
+    BootFiles, CpuModel, EngineConfig, GicVersion, MachineStats, Outcome, RunOptions, Tier, VirtConfig,
+    VirtMachine,
+};
+
+use crate::args::{MachineArgs, RunArgs, Serial, TierArg};
+use crate::console::{self, Console, Pump};
+use crate::guests;
+use crate::message::{self, note};
+use crate::terminal::{RawTerminal, signals};
+
+/// Exit code: the guest powered off, or the user quit.
+pub const SUCCESS: u8 = 0;
+/// Exit code: bad input, or the host refuses something.
+pub const FAILURE: u8 = 1;
+/// Exit code: the time limit passed, as `timeout(1)` has it.
+pub const TIMED_OUT: u8 = 124;
+
+/// Stack of the vCPU's thread. The interpreter's handlers call each other in tail position; where the compiler
+/// does not make jumps of that, the depth of a slice has to fit.
+const VCPU_STACK: usize = 64 << 20;
+
+/// How long output may take to drain when nobody waits for it any more.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// The built-in guest: `test-roms/src/monitor`.
+const MONITOR: &[u8] = include_bytes!("../../../test-roms/prebuilt/monitor.elf");
+
+/// What there is to boot.
+struct Job {
+    /// For the user.
+    what: String,
+    files: BootFiles,
+    /// What the guest reads when standard input, not being a terminal, ends.
+    at_end: &'static [u8],
+}
+
+/// Boots the built-in monitor.
+pub fn monitor(args: &MachineArgs) -> Result<u8> {
+    let files = BootFiles { kernel: MONITOR.to_vec(), ..BootFiles::default() };
+    // Ctrl-U discards a line that was begun.
+    boot(args, Job { what: String::from("the built-in monitor"), files, at_end: b"\x15off\r" })
+}
+
+/// `lyrebird run`.
+pub fn run(args: &RunArgs) -> Result<u8> {
+    let config = config(&args.machine)?;
+    // Before anything is fetched.
+    config.check()?;
+    let dtb = args.dtb.as_deref().map(|p| read("device tree", p, config.memory)).transpose()?;
+    let job = match (&args.guest, &args.kernel) {
+        (Some(name), _) => guest(name, args, config.memory)?,
+        (None, Some(path)) => Job {
+            what: path.display().to_string(),
+            files: BootFiles {
+                kernel: read("kernel", path, config.memory)?,
+                initrd: initrd(args, config.memory)?,
+                // A tree that was given keeps its own command line.
+                cmdline: args.append.clone().or_else(|| dtb.is_none().then(String::new)),
+                dtb: None,
+            },
+            at_end: b"",
+        },
+        // The command line demands a kernel for everything but this.
+        (None, None) => {
+            let chosen = Chosen { bootargs: args.append.as_deref(), initrd: None, seeds: Seeds::default() };
+            return dump_dtb(args, &VirtMachine::device_tree(&config, None, &chosen)?);
+        }
+    };
+    let job = Job { files: BootFiles { dtb, ..job.files }, ..job };
+    if args.dump_dtb.is_some() {
+        let console = Console::start(io::sink())?;
+        // Reproducible: the same command line gives the same tree.
+        let config = VirtConfig { seeds: Some(Seeds::default()), ..config };
+        let mut machine = VirtMachine::new(config, console)?;
+        machine.load(job.files)?;
+        return dump_dtb(args, machine.dtb().unwrap_or_default());
+    }
+    boot(&args.machine, job)
+}
+
+fn dump_dtb(args: &RunArgs, dtb: &[u8]) -> Result<u8> {
+    let Some(path) = &args.dump_dtb else { bail!("nothing to boot; give --kernel FILE or a guest's name") };
+    std::fs::write(path, dtb).with_context(|| format!("device tree {}", path.display()))?;
+    note(&format!("wrote the device tree, {} bytes, to {}", dtb.len(), path.display()));
+    Ok(SUCCESS)
+}
+
+/// A ready-made guest, with what the command line says otherwise.
+fn guest(name: &str, args: &RunArgs, memory: u64) -> Result<Job> {
+    let guest = guests::named(name)?;
+    let ready = guests::debian::ready(guest, &args.source.source(args.kernel.clone()))?;
+    let cmdline = match &args.append {
+        Some(more) => format!("{} {more}", guest.append),
+        None => guest.append.to_string(),
+    };
+    Ok(Job {
+        what: format!("{name} ({})", ready.versions.lines().next().unwrap_or_default()),
+        files: BootFiles {
+            kernel: ready.kernel,
+            initrd: Some(initrd(args, memory)?.unwrap_or(ready.initrd)),
+            cmdline: Some(cmdline),
+            dtb: None,
+        },
+        at_end: b"",
+    })
+}
+
+fn initrd(args: &RunArgs, memory: u64) -> Result<Option<Vec<u8>>> {
+    args.initrd.as_deref().map(|p| read("initrd", p, memory)).transpose()
+}
+
+/// Reads a file that has to fit guest memory.
+fn read(what: &str, path: &Path, memory: u64) -> Result<Vec<u8>> {
+    let meta = std::fs::metadata(path).with_context(|| format!("{what} {}", path.display()))?;
+    if meta.is_dir() {
+        bail!("{what} {}: is a directory", path.display());
+    }
+    if meta.len() > memory {
+        bail!(
+            "{what} {}: {} do not fit guest memory of {}; raise --memory",
+            path.display(),
+            message::size(meta.len()),
+            message::size(memory)
+        );
+    }
+    std::fs::read(path).with_context(|| format!("{what} {}", path.display()))
+}
+
+fn config(args: &MachineArgs) -> Result<VirtConfig> {
+    Ok(VirtConfig {
+        memory: args.memory,
+        gic: if args.gic == 2 { GicVersion::V2 } else { GicVersion::V3 },
+        cpu: CpuModel::by_name(&args.cpu).ok_or_else(|| anyhow!("cpu: no model {}", args.cpu))?,
+        seeds: None,
+    })
+}
+
+fn options(args: &MachineArgs) -> RunOptions {
+    let tier = match args.tier {
+        TierArg::T0 => Tier::T0,
+        TierArg::T1 => Tier::T1,
+        TierArg::Auto => Tier::Auto,
+    };
+    RunOptions {
+        engine: EngineConfig { tier, verify: args.verify, ..EngineConfig::default() },
+        timeout: args.timeout,
+        no_reboot: args.no_reboot,
+    }
+}
+
+/// Builds the machine, runs it, and says how it ended.
+fn boot(args: &MachineArgs, job: Job) -> Result<u8> {
+    let config = config(args)?;
+    let (console, output) = match &args.serial {
+        Serial::Stdio => (Console::start(io::stdout())?, String::from("standard output")),
+        Serial::File(path) => {
+            let name = format!("serial output {}", path.display());
+            let file = File::create(path).with_context(|| name.clone())?;
+            (Console::start(file)?, name)
+        }
+    };
+    let board =
+        format!("virt board, {}, GICv{}, {}", config.cpu.name, args.gic, message::size(config.memory));
+    let mut machine = VirtMachine::new(config, console.clone())?;
+    console.attach(machine.power().clone());
+    machine.load(job.files).with_context(|| format!("cannot boot {}", job.what))?;
+
+    let power = machine.power().clone();
+    let stop = power.clone();
+    let signals = signals::Watch::start(move || stop.request(Outcome::Quit))?;
+    let mut raw = None;
+    if args.serial == Serial::Stdio {
+        raw = RawTerminal::enter()?;
+        let (serial, key) = (machine.serial().clone(), machine.power_key());
+        let pump = Pump {
+            escape: raw.is_some(),
+            at_end: if raw.is_some() { b"" } else { job.at_end },
+            poll: Box::new(move || serial.poll()),
+            command: Box::new(move |c| match c {
+                console::Command::Quit => power.request(Outcome::Quit),
+                console::Command::Help => message::print(console::HELP),
+                console::Command::PowerKey => {
+                    key.set(true);
+                    std::thread::sleep(Duration::from_millis(100));
+                    key.set(false);
+                }
+            }),
+        };
+        pump.start(console.clone(), io::stdin())?;
+    }
+    let hint = if raw.is_some() { "; Ctrl-A x quits, Ctrl-A h helps" } else { "" };
+    note(&format!("booting {} on the {board}{hint}", job.what));
+
+    let ended = run_machine(machine, options(args));
+    let patience = match &ended {
+        Ok((Outcome::PowerOff | Outcome::Reset, _)) => None,
+        _ => Some(Instant::now() + LAST_WORDS),
+    };
+    let (lost, within_line) = console.drain(patience);
+    drop(raw);
+    if within_line && args.serial == Serial::Stdio {
+        // Our own words begin on a line of their own.
+        message::print("\n");
+    }
+    let (outcome, stats) = ended?;
+    note(&ending(outcome, &stats));
+    if args.stats {
+        message::print(&stats.to_string());
+    }
+    drop(io::stderr().flush());
+    signals.obey();
+    if let Some(e) = lost {
+        return Err(e).with_context(|| format!("{output}: the machine was stopped"));
+    }
+    match outcome {
+        Outcome::PowerOff | Outcome::Reset | Outcome::Quit => Ok(SUCCESS),
+        Outcome::Timeout => Ok(TIMED_OUT),
+        Outcome::Stopped => bail!("the engine stopped for no reason known; please report this"),
+    }
+}
+
+/// Runs the machine on a thread with room for the interpreter.
+fn run_machine(mut machine: VirtMachine, options: RunOptions) -> Result<(Outcome, MachineStats)> {
+    let vcpu = std::thread::Builder::new()
+        .name(String::from("vcpu"))
+        .stack_size(VCPU_STACK)
+        .spawn(move || machine.run(&options))
+        .context("start the vCPU thread")?;
+    match vcpu.join() {
+        Ok(result) => Ok(result?),
+        // The panic hook has told what and where.
+        Err(_) => bail!("the machine stopped at an internal error"),
+    }
+}
+
+/// How a run ended, for the user.
+fn ending(outcome: Outcome, stats: &MachineStats) -> String {
+    let seconds = stats.wall.as_secs_f64();
+    match outcome {
+        Outcome::PowerOff => format!("the guest powered off after {seconds:.1} s"),
+        Outcome::Reset => {
+            format!("the guest reset the machine after {seconds:.1} s; --no-reboot ends it here")
+        }
+        Outcome::Timeout => format!("stopped by --timeout after {seconds:.1} s"),
+        Outcome::Quit => format!("stopped after {seconds:.1} s"),
+        Outcome::Stopped => format!("stopped for no reason known after {seconds:.1} s"),
+    }
+}

@@ -1,0 +1,285 @@
+//! The `lyrebird` command from outside: exit codes, messages, bad input, the serial console.
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use common::{Session, elf, lyrebird, run};
+use tempfile::TempDir;
+
+/// `b .`
+const SPIN: u32 = 0x1400_0000;
+/// PSCI SYSTEM_OFF: `mov w0, #8; movk w0, #0x8400, lsl #16; hvc #0`.
+const OFF: [u32; 3] = [0x5280_0100, 0x72b0_8000, 0xd400_0002];
+
+/// Time for anything that should not take any, on a busy machine.
+const LIMIT: Duration = Duration::from_secs(60);
+
+fn write(dir: &TempDir, name: &str, bytes: &[u8]) -> String {
+    let path = dir.path().join(name);
+    fs::write(&path, bytes).unwrap();
+    path.to_str().unwrap().to_string()
+}
+
+/// Expects exit code 1 and one line on standard error that contains all of `words`.
+fn refused(args: &[&str], words: &[&str]) {
+    let (code, out, err) = run(args);
+    assert_eq!(code, 1, "{args:?}: {err}");
+    assert_eq!(out, "", "{args:?}");
+    assert!(err.starts_with("lyrebird: ") && err.trim_end().lines().count() == 1, "{args:?}: {err}");
+    for word in words {
+        assert!(err.contains(word), "{args:?}: no {word:?} in {err}");
+    }
+    for bad in ["panicked", "backtrace", "\x1b"] {
+        assert!(!err.contains(bad), "{args:?}: {bad:?} in {err}");
+    }
+}
+
+#[test]
+fn usage_errors_exit_2() {
+    for args in [
+        &["run"][..],
+        &["walk"],
+        &["run", "--kernel", "k", "--gic", "4"],
+        &["run", "--kernel", "k", "--memory", "lots"],
+        &["run", "--kernel", "k", "--memory", "-1G"],
+        &["run", "--kernel", "k", "--cpu", "z80"],
+        &["run", "--kernel", "k", "--machine", "pc"],
+        &["run", "--kernel", "k", "--serial", "tcp:1"],
+        &["run", "--kernel", "k", "--timeout", "soon"],
+        &["run", "--kernel", "k", "--dtb", "a", "--dump-dtb", "b"],
+        &["run", "debian-arm64", "--suite", "../../x"],
+        &["guests", "eat"],
+    ] {
+        let (code, out, err) = run(args);
+        assert_eq!((code, out.as_str()), (2, ""), "{args:?}: {err}");
+        assert!(err.starts_with("error:") && err.contains("--help"), "{args:?}: {err}");
+    }
+    assert_eq!(run(&["--help"]).0, 0);
+    assert_eq!(run(&["--version"]).0, 0);
+}
+
+#[test]
+fn bad_files_are_named() {
+    let dir = TempDir::new().unwrap();
+    let good = write(&dir, "good", &elf(&OFF));
+    refused(&["run", "--kernel", "/no/such/kernel"], &["kernel /no/such/kernel", "No such file"]);
+    refused(&["run", "--kernel", dir.path().to_str().unwrap()], &["is a directory"]);
+    refused(&["run", "--kernel", &write(&dir, "empty", b"")], &["empty: kernel: the file is empty"]);
+    let whole = elf(&OFF);
+    refused(&["run", "--kernel", &write(&dir, "cut", &whole[..whole.len() - 4])], &["cut", "truncated"]);
+    refused(&["run", "--kernel", &write(&dir, "head", &whole[..40])], &["head", "truncated"]);
+    let mut x86 = whole.clone();
+    x86[18] = 62;
+    refused(&["run", "--kernel", &write(&dir, "x86", &x86)], &["kernel", "x86"]);
+    refused(&["run", "--kernel", &write(&dir, "text", &[b'a'; 100])], &["kernel: unknown format"]);
+
+    // Larger than guest memory; a hole on disk.
+    let big = dir.path().join("big");
+    fs::File::create(&big).unwrap().set_len(17 << 20).unwrap();
+    let big = big.to_str().unwrap();
+    refused(&["run", "--kernel", big, "--memory", "16M"], &["kernel", "17 MiB", "16 MiB", "--memory"]);
+    refused(&["run", "--kernel", &good, "--initrd", big, "--memory", "16M"], &["initrd", "--memory"]);
+    refused(&["run", "--kernel", &good, "--initrd", "/no/initrd"], &["initrd /no/initrd", "No such file"]);
+    refused(&["run", "--kernel", &good, "--dtb", "/no/dtb"], &["device tree /no/dtb", "No such file"]);
+    refused(&["run", "--kernel", &good, "--dtb", &good], &["device tree"]);
+    refused(&["run", "--kernel", &good, "--serial", "file:/no/dir/log"], &["/no/dir/log", "No such file"]);
+}
+
+#[test]
+fn impossible_memory_is_refused() {
+    let dir = TempDir::new().unwrap();
+    let k = write(&dir, "k", &elf(&OFF));
+    for (size, word) in [("0", "0 bytes"), ("1M", "too little"), ("5000K", "multiple"), ("1000T", "memory")] {
+        refused(&["run", "--kernel", &k, "--memory", size], &["memory: ", word]);
+    }
+}
+
+#[test]
+fn power_off_exits_0_and_timeout_124() {
+    let dir = TempDir::new().unwrap();
+    let off = write(&dir, "off", &elf(&OFF));
+    let spin = write(&dir, "spin", &elf(&[SPIN]));
+    for tier in ["t0", "t1", "auto"] {
+        for gic in ["2", "3"] {
+            let (code, out, err) = run(&["run", "--kernel", &off, "--tier", tier, "--gic", gic]);
+            assert_eq!((code, out.as_str()), (0, ""), "{err}");
+            assert!(err.contains("powered off"), "{err}");
+        }
+        let start = Instant::now();
+        let (code, _, err) = run(&["run", "--kernel", &spin, "--tier", tier, "--timeout", "0.5", "--stats"]);
+        assert_eq!(code, 124, "{err}");
+        assert!(start.elapsed() >= Duration::from_millis(500), "{:?}", start.elapsed());
+        assert!(err.contains("--timeout") && err.contains("guest MIPS"), "{err}");
+    }
+    let (code, _, err) = run(&["run", "--kernel", &off, "--verify"]);
+    assert_eq!(code, 0, "{err}");
+}
+
+#[test]
+fn device_tree_is_dumped() {
+    let dir = TempDir::new().unwrap();
+    let (a, b) = (dir.path().join("a.dtb"), dir.path().join("b.dtb"));
+    let name = |p: &Path| p.to_str().unwrap().to_string();
+    let (code, _, err) = run(&["run", "--dump-dtb", &name(&a), "--append", "hello=1", "--memory", "256M"]);
+    assert_eq!(code, 0, "{err}");
+    let tree = fs::read(&a).unwrap();
+    assert_eq!(&tree[..4], b"\xd0\x0d\xfe\xed");
+    let has = |tree: &[u8], text: &[u8]| tree.windows(text.len()).any(|w| w == text);
+    assert!(has(&tree, b"hello=1\0") && has(&tree, b"arm,pl011\0") && has(&tree, b"arm,cortex-a15-gic\0"));
+    // With a kernel too, and the result can be given back.
+    let k = write(&dir, "k", &elf(&OFF));
+    let (code, _, err) = run(&["run", "--kernel", &k, "--dump-dtb", &name(&b), "--gic", "3"]);
+    assert_eq!(code, 0, "{err}");
+    assert!(has(&fs::read(&b).unwrap(), b"arm,gic-v3\0"));
+    let (code, _, err) = run(&["run", "--kernel", &k, "--dtb", &name(&b), "--gic", "3"]);
+    assert_eq!(code, 0, "{err}");
+    refused(&["run", "--dump-dtb", "/no/dir/x.dtb"], &["device tree /no/dir/x.dtb"]);
+}
+
+#[test]
+fn guests_are_listed_and_unknown_names_answered() {
+    let dir = TempDir::new().unwrap();
+    let cache = dir.path().to_str().unwrap();
+    let (code, out, _) = run(&["guests", "list", "--cache", cache]);
+    assert_eq!(code, 0);
+    assert!(out.contains("debian-arm64-full") && out.contains("not fetched"), "{out}");
+    for args in [&["run", "debian-arm46"][..], &["guests", "path", "nix"], &["guests", "fetch", "nix"]] {
+        refused(args, &["no guest", "debian-arm64 and debian-arm64-full"]);
+    }
+    refused(&["guests", "path", "debian-arm64", "--cache", cache], &["not here", "guests fetch"]);
+    refused(&["guests", "remove", "debian-arm64", "--cache", cache], &["not here"]);
+}
+
+#[test]
+fn guests_of_local_files_need_no_network() {
+    let dir = TempDir::new().unwrap();
+    let cache = dir.path().join("cache");
+    let cache = cache.to_str().unwrap();
+    let (kernel, busybox) = (write(&dir, "kernel", &elf(&OFF)), write(&dir, "busybox", b"\x7fELF..."));
+    // An address that answers nobody: whatever asks the network fails.
+    let nowhere = ["--mirror", "http://127.0.0.1:9/debian", "--cache", cache];
+    refused(&[&["run", "debian-arm64"][..], &nowhere].concat(), &["fetch http://127.0.0.1:9", "--busybox"]);
+    let local = ["--kernel", &kernel, "--busybox", &busybox];
+    let (code, _, err) = run(&[&["run", "debian-arm64"][..], &nowhere, &local].concat());
+    assert_eq!(code, 0, "{err}");
+    let (code, _, err) = run(&[&["guests", "fetch", "debian-arm64"][..], &nowhere, &local].concat());
+    assert_eq!(code, 0, "{err}");
+    let (code, out, err) = run(&["guests", "path", "debian-arm64", "--cache", cache]);
+    assert_eq!(code, 0, "{err}");
+    assert!(out.lines().count() == 3 && out.lines().all(|l| Path::new(l).is_file()), "{out}");
+    // From the cache now.
+    let (code, _, err) = run(&[&["run", "debian-arm64"][..], &nowhere].concat());
+    assert_eq!(code, 0, "{err}");
+    let (code, _, err) = run(&["guests", "remove", "debian-arm64", "--cache", cache]);
+    assert_eq!(code, 0, "{err}");
+    refused(&["guests", "path", "debian-arm64", "--cache", cache], &["not here"]);
+    let text = write(&dir, "text", b"no program");
+    refused(
+        &[&["run", "debian-arm64"][..], &nowhere, &["--kernel", &kernel, "--busybox", &text]].concat(),
+        &["text", "not an ELF"],
+    );
+}
+
+#[test]
+fn the_monitor_answers_on_pipes() {
+    let mut c = lyrebird();
+    c.stderr(Stdio::null());
+    let mut s = Session::piped(c);
+    s.expect("lyrebird> ", LIMIT);
+    s.send("el\r");
+    s.expect("EL1", LIMIT);
+    s.expect("lyrebird> ", LIMIT);
+    s.send("off\r");
+    assert_eq!(s.wait(LIMIT).code(), Some(0));
+}
+
+#[test]
+fn the_monitor_ends_with_its_input() {
+    let (code, out, err) = run(&["--gic", "3"]);
+    assert_eq!(code, 0, "{err}");
+    assert!(out.contains("Lyrebird monitor") && out.contains("GICv3"), "{out}");
+}
+
+#[test]
+fn serial_output_goes_to_a_file() {
+    let dir = TempDir::new().unwrap();
+    let log = dir.path().join("log");
+    let (code, out, err) = run(&["--serial", &format!("file:{}", log.display()), "--timeout", "3"]);
+    assert_eq!((code, out.as_str()), (124, ""), "{err}");
+    assert!(fs::read_to_string(log).unwrap().contains("lyrebird> "));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn closed_and_full_outputs_end_the_machine() {
+    let mut child =
+        lyrebird().stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let out = child.wait_with_output().unwrap();
+    let err = String::from_utf8_lossy(&out.stderr);
+    assert_eq!(out.status.code(), Some(1), "{err}");
+    assert!(err.contains("standard output") && !err.contains("panicked"), "{err}");
+
+    let (code, _, err) = run(&["--serial", "file:/dev/full"]);
+    assert_eq!(code, 1);
+    assert!(err.contains("/dev/full") && err.contains("No space left"), "{err}");
+}
+
+#[cfg(target_os = "linux")]
+mod terminal {
+    use super::*;
+    use std::fs::File;
+
+    use common::terminal;
+    use rustix::termios::{LocalModes, tcgetattr};
+
+    /// A monitor on a terminal of its own; the second end of the terminal is for a look at its modes.
+    fn start() -> (Session, File) {
+        let (master, end) = terminal();
+        let mut c = lyrebird();
+        c.stdin(end.try_clone().unwrap()).stdout(end.try_clone().unwrap()).stderr(end.try_clone().unwrap());
+        assert!(is_cooked(&end), "a new terminal is not raw");
+        let child = c.spawn().unwrap();
+        let mut s = Session::new(child, master.try_clone().unwrap(), master);
+        s.expect("Ctrl-A x quits", LIMIT);
+        s.expect("lyrebird> ", LIMIT);
+        assert!(!is_cooked(&end), "raw while the guest has it");
+        (s, end)
+    }
+
+    fn is_cooked(end: &File) -> bool {
+        tcgetattr(end).unwrap().local_modes.contains(LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG)
+    }
+
+    #[test]
+    fn keys_reach_the_guest_and_ctrl_a_reaches_us() {
+        let (mut s, end) = start();
+        // Ctrl-C is the guest's.
+        s.send("nonsense\x03");
+        s.send("\x15el\r");
+        s.expect("EL1", LIMIT);
+        s.send("\x01h");
+        s.expect("Ctrl-A p       press the machine's power key\r\n", LIMIT);
+        s.send("\x01x");
+        s.expect("lyrebird: stopped", LIMIT);
+        assert_eq!(s.wait(LIMIT).code(), Some(0));
+        assert!(is_cooked(&end));
+    }
+
+    #[test]
+    fn signals_give_the_terminal_back() {
+        use rustix::process::{Pid, Signal, kill_process};
+        use std::os::unix::process::ExitStatusExt;
+        for signal in [Signal::TERM, Signal::HUP, Signal::INT] {
+            let (mut s, end) = start();
+            kill_process(Pid::from_child(&s.child), signal).unwrap();
+            let status = s.wait(LIMIT);
+            assert_eq!(status.signal(), Some(signal.as_raw()), "{status}");
+            assert!(is_cooked(&end), "{signal:?}");
+        }
+    }
+}

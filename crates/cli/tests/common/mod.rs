@@ -1,0 +1,154 @@
+//! A `lyrebird` process under test: its output is collected while input is fed, through pipes or a terminal.
+
+// Each test binary uses its own part of this.
+#![allow(dead_code, reason = "shared by several test binaries")]
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+/// The command.
+pub fn lyrebird() -> Command {
+    let mut c = Command::new(env!("CARGO_BIN_EXE_lyrebird"));
+    c.stdin(Stdio::null());
+    c
+}
+
+/// Runs it to its end: exit code, standard output, standard error.
+pub fn run(args: &[&str]) -> (i32, String, String) {
+    let out = lyrebird().args(args).output().expect("start lyrebird");
+    let text = |b: &[u8]| String::from_utf8_lossy(b).into_owned();
+    (out.status.code().unwrap_or(-1), text(&out.stdout), text(&out.stderr))
+}
+
+/// What a process has said so far.
+type Heard = Arc<(Mutex<String>, Condvar)>;
+
+/// A process that one talks with.
+pub struct Session {
+    /// The process.
+    pub child: Child,
+    to: Box<dyn Write>,
+    heard: Heard,
+    /// Everything before has been seen by `expect`.
+    at: usize,
+}
+
+impl Session {
+    /// Talks with `child` through the two ends given.
+    pub fn new(child: Child, to: impl Write + 'static, mut from: impl Read + Send + 'static) -> Session {
+        let heard = Heard::default();
+        let ear = heard.clone();
+        std::thread::spawn(move || {
+            let mut buf = [0; 4096];
+            while let Ok(n @ 1..) = from.read(&mut buf) {
+                ear.0.lock().unwrap().push_str(&String::from_utf8_lossy(&buf[..n]));
+                ear.1.notify_all();
+            }
+        });
+        Session { child, to: Box::new(to), heard, at: 0 }
+    }
+
+    /// Through pipes; standard error is inherited.
+    pub fn piped(mut command: Command) -> Session {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("start lyrebird");
+        let (to, from) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        Session::new(child, to, from)
+    }
+
+    /// Sends text.
+    pub fn send(&mut self, text: &str) {
+        self.to.write_all(text.as_bytes()).expect("send");
+        self.to.flush().expect("send");
+    }
+
+    /// Waits until `text` comes, after what was expected before, and returns what came up to and with it.
+    pub fn expect(&mut self, text: &str, limit: Duration) -> String {
+        let deadline = Instant::now() + limit;
+        let mut heard = self.heard.0.lock().unwrap();
+        loop {
+            if let Some(n) = heard[self.at..].find(text) {
+                let end = self.at + n + text.len();
+                let came = heard[self.at..end].to_string();
+                self.at = end;
+                return came;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                let rest = heard[self.at..].to_string();
+                drop(heard);
+                drop(self.child.kill());
+                panic!("no {text:?} within {limit:?}; instead:\n{rest}");
+            }
+            heard = self.heard.1.wait_timeout(heard, left).unwrap().0;
+        }
+    }
+
+    /// Waits for the end of the process.
+    pub fn wait(&mut self, limit: Duration) -> ExitStatus {
+        let deadline = Instant::now() + limit;
+        while Instant::now() < deadline {
+            if let Some(status) = self.child.try_wait().expect("wait") {
+                return status;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        drop(self.child.kill());
+        panic!("still running after {limit:?}; said:\n{}", self.heard.0.lock().unwrap());
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // A test that fails must not leave a machine running.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// A pseudo terminal: the master's and the terminal's end.
+#[cfg(target_os = "linux")]
+pub fn terminal() -> (File, File) {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("openpt");
+    grantpt(&master).expect("grantpt");
+    unlockpt(&master).expect("unlockpt");
+    let name = ptsname(&master, Vec::new()).expect("ptsname").into_string().expect("name");
+    let end = File::options().read(true).write(true).open(name).expect("open the terminal");
+    (File::from(master), end)
+}
+
+/// Makes an AArch64 ELF executable for the `virt` board whose only segment holds `code`, at the start of RAM.
+pub fn elf(code: &[u32]) -> Vec<u8> {
+    const RAM: u64 = 0x4000_0000;
+    const HEADERS: u64 = 64 + 56;
+    let mut f = Vec::new();
+    let half = |f: &mut Vec<u8>, v: u16| f.extend(v.to_le_bytes());
+    let word = |f: &mut Vec<u8>, v: u32| f.extend(v.to_le_bytes());
+    let long = |f: &mut Vec<u8>, v: u64| f.extend(v.to_le_bytes());
+    // ELF header: 64-bit, little-endian, ET_EXEC, EM_AARCH64.
+    f.extend(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0");
+    half(&mut f, 2);
+    half(&mut f, 183);
+    word(&mut f, 1);
+    for v in [RAM + 0x8_0000, 64, 0] {
+        long(&mut f, v);
+    }
+    word(&mut f, 0);
+    for v in [64, 56, 1, 64, 0, 0] {
+        half(&mut f, v);
+    }
+    // PT_LOAD, readable and executable.
+    word(&mut f, 1);
+    word(&mut f, 5);
+    let size = code.len() as u64 * 4;
+    for v in [HEADERS, RAM + 0x8_0000, RAM + 0x8_0000, size, size, 8] {
+        long(&mut f, v);
+    }
+    for &insn in code {
+        word(&mut f, insn);
+    }
+    f
+}
