@@ -17,7 +17,7 @@ use lyrebird_isa::Cpu;
 use super::arena::{Arena, ArenaError, Code};
 use super::emit::Slow;
 use super::flow::Region;
-use super::function::{Host, build_region, build_thunk, build_trampoline, stub};
+use super::function::{Host, TRAMPOLINE, build_chain, build_region, build_thunk, build_trampoline, stub};
 use super::region::RegionRequest;
 use super::slow::SlowPaths;
 use crate::t0::handler::enter_region;
@@ -101,7 +101,7 @@ pub struct Compiler<C> {
     context: Context,
     builder: FunctionBuilderContext,
     arena: Arc<Arena>,
-    /// Thunks by [`Slow`], then the trampoline.
+    /// Thunks by [`Slow`], then the trampoline and the chain function.
     thunks: Arc<Vec<Code>>,
     cpu: PhantomData<fn() -> C>,
 }
@@ -160,6 +160,9 @@ impl<C: Cpu> Compiler<C> {
         compiler.context.clear();
         build_trampoline(&mut compiler.context.func, &mut compiler.builder, host);
         thunks.push(compiler.emit(|_| [])?);
+        compiler.context.clear();
+        build_chain::<C>(&mut compiler.context.func, &mut compiler.builder, host);
+        thunks.push(compiler.emit(|_| [])?);
         compiler.thunks = Arc::new(thunks);
         Ok(compiler)
     }
@@ -204,7 +207,7 @@ impl<C: Cpu> Compiler<C> {
         self.context.clear();
         build_region::<C>(&mut self.context.func, &mut self.builder, self.host, &region, request)?;
         self.context.set_disasm(request.dump);
-        let trampoline = self.thunks[Slow::ALL.len()].entry() as u64;
+        let trampoline = self.thunks[TRAMPOLINE].entry() as u64;
         let mut code = self.emit(|at| stub(at, trampoline))?;
         code.keep(Arc::clone(&self.thunks));
         let dump = request.dump.then(|| {

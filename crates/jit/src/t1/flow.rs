@@ -79,8 +79,12 @@ pub struct Block {
     pub dirty_in: u64,
     /// Needed at the start.
     pub live_in: u64,
-    /// Needed by successors in the region.
-    pub live_out: u64,
+    /// Registers that are handed over as SSA values at the start; other live ones are loaded from `Core` where they are
+    /// read. In a loop that is what is live, elsewhere only what `Core` may not know: long live ranges cost more time
+    /// to compile than they save loads.
+    pub ssa_in: u64,
+    /// Registers that successors in the region want as SSA values.
+    pub ssa_out: u64,
 }
 
 /// A decoded region, unreachable blocks left out, head first.
@@ -125,6 +129,7 @@ impl Region {
         region.find_heirs();
         region.find_dirty();
         region.find_live();
+        region.find_ssa();
         Some(region)
     }
 
@@ -247,12 +252,39 @@ impl Region {
                     }
                     live |= insn.uses();
                 }
-                let b = &mut self.blocks[i];
-                changed |= b.live_in != live || b.live_out != out;
-                b.live_in = live;
-                b.live_out = out;
+                changed |= self.blocks[i].live_in != live;
+                self.blocks[i].live_in = live;
             }
         }
+    }
+
+    fn find_ssa(&mut self) {
+        for i in 0..self.blocks.len() {
+            let loops = self.reaches(i, i);
+            let b = &mut self.blocks[i];
+            b.ssa_in = b.live_in & GENERAL & if loops { !0 } else { b.dirty_in };
+        }
+        for i in 0..self.blocks.len() {
+            let successors = self.blocks[i].succ.iter().filter_map(|&(_, to)| to);
+            self.blocks[i].ssa_out = successors.fold(0, |m, to| m | self.blocks[to].ssa_in);
+        }
+    }
+
+    /// Whether a path of at least one edge leads from one block to another.
+    fn reaches(&self, from: usize, to: usize) -> bool {
+        let mut seen = vec![false; self.blocks.len()];
+        let mut work = vec![from];
+        while let Some(i) = work.pop() {
+            for j in self.blocks[i].succ.iter().filter_map(|&(_, j)| j) {
+                if j == to {
+                    return true;
+                }
+                if !std::mem::replace(&mut seen[j], true) {
+                    work.push(j);
+                }
+            }
+        }
+        false
     }
 }
 
@@ -294,5 +326,17 @@ fn decode<C: Cpu>(
         End::Flow(Flow::Branch { taken }) => vec![(taken, None), (end_pc, None)],
         End::Flow(Flow::Jump { target, .. }) => vec![(target, None)],
     };
-    Block { source, insns, end_pc, end, succ, preds: 0, inherits: None, dirty_in: 0, live_in: 0, live_out: 0 }
+    Block {
+        source,
+        insns,
+        end_pc,
+        end,
+        succ,
+        preds: 0,
+        inherits: None,
+        dirty_in: 0,
+        live_in: 0,
+        ssa_in: 0,
+        ssa_out: 0,
+    }
 }

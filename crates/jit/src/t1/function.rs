@@ -4,8 +4,8 @@ use std::mem::offset_of;
 
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
-    AbiParam, Block, BlockArg, ExtFuncData, ExternalName, Function, InstBuilder, MemFlagsData, Signature,
-    UserExternalName, Value, types,
+    AbiParam, Block, BlockArg, ExtFuncData, ExternalName, FuncRef, Function, InstBuilder, MemFlagsData,
+    SigRef, Signature, UserExternalName, Value, types,
 };
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
@@ -17,7 +17,7 @@ use super::emit::{
     ClifEmitter, Env, Layout, MEMOP_MASK, RETIRED_SHIFT, RMW_SHIFT, SCRATCH_DATA, SCRATCH_VA, SCRATCH_WORD,
     Slow,
 };
-use super::flow::{GENERAL, Region};
+use super::flow::Region;
 use super::region::{RegionExit, RegionRequest};
 use super::slow::SlowPaths;
 use crate::t0::Op;
@@ -87,15 +87,7 @@ pub fn build_region<C: Cpu>(
     helper_sig.returns = vec![AbiParam::new(types::I64)];
     let helper_sig = b.import_signature(helper_sig);
     let thunk_sig = b.import_signature(thunk_signature());
-    let slow = Slow::ALL.map(|s| {
-        let name = b.func.declare_imported_user_function(UserExternalName::new(0, s as u32));
-        b.import_function(ExtFuncData {
-            name: ExternalName::user(name),
-            signature: thunk_sig,
-            colocated: true,
-            patchable: false,
-        })
-    });
+    let slow = Slow::ALL.map(|s| import(b, s as usize, thunk_sig));
 
     let trusted = MemFlagsData::trusted();
     let ret = b.create_block();
@@ -130,11 +122,11 @@ pub fn build_region<C: Cpu>(
         page: head_pc & PAGE_MASK,
     };
     let mut e = ClifEmitter::<C>::new(b, env, budget);
-    let needed = region.blocks.iter().fold(0, |m, b| m | b.live_in | b.live_out) & GENERAL;
+    let needed = region.blocks.iter().fold(0, |m, b| m | b.ssa_in);
     for r in (0..64).filter(|r| needed & 1 << r != 0) {
         let var = e.b.declare_var(types::I64);
         e.vars[r] = Some(var);
-        if head.live_in & 1 << r != 0 {
+        if head.ssa_in & 1 << r != 0 {
             let offset = (offset_of!(Core, regs) + 8 * r) as i32;
             let v = e.b.ins().load(types::I64, trusted, core, offset);
             e.b.def_var(var, v);
@@ -168,7 +160,7 @@ pub fn build_region<C: Cpu>(
     }
     let error = e.error;
 
-    go_on::<C>(b, host, request, core, next, ret);
+    go_on(b, host, request, core, next, ret);
     b.switch_to_block(fault);
     let code = b.ins().iconst(types::I64, RegionExit::Fault as i64);
     b.ins().jump(ret, &[BlockArg::from(code)]);
@@ -183,9 +175,9 @@ pub fn build_region<C: Cpu>(
     }
 }
 
-/// Fills the block in which all exits to a known address end: `next(pc, budget)`. Where the jump cache knows a region
-/// there, that is entered without going back to T0.
-fn go_on<C: Cpu>(
+/// Fills the block in which all exits to a known address end: `next(pc, budget)`. Where regions may enter one another,
+/// the chain function looks for one there.
+fn go_on(
     b: &mut FunctionBuilder<'_>,
     host: Host,
     request: &RegionRequest,
@@ -198,20 +190,44 @@ fn go_on<C: Cpu>(
     let (pc, budget) = (b.block_params(next)[0], b.block_params(next)[1]);
     b.ins().store(trusted, pc, core, PC);
     b.ins().store(trusted, budget, core, BUDGET);
-    let out = b.create_block();
-    let Some(enter) = host.enter_handler.filter(|_| !request.verify) else {
-        b.ins().jump(out, &[]);
-        leave_next(b, out, ret);
-        return;
-    };
-    let (probe, found, chain) = (b.create_block(), b.create_block(), b.create_block());
+    if host.enter_handler.is_some() && !request.verify {
+        let signature = b.import_signature(region_signature());
+        let chain = import(b, CHAIN, signature);
+        b.ins().return_call(chain, &[core]);
+    } else {
+        let code = b.ins().iconst(types::I64, RegionExit::Next as i64);
+        b.ins().jump(ret, &[BlockArg::from(code)]);
+    }
+}
+
+/// Imports a function of the compiler's by its number.
+fn import(b: &mut FunctionBuilder<'_>, number: usize, signature: SigRef) -> FuncRef {
+    let name = b.func.declare_imported_user_function(UserExternalName::new(0, number as u32));
+    let name = ExternalName::user(name);
+    b.import_function(ExtFuncData { name, signature, colocated: true, patchable: false })
+}
+
+/// Builds `tail fn(core: *mut Core) -> RegionExit`, with which regions end whose successor is known by address: enters
+/// the region that the jump cache knows at [`Core::pc`], or returns [`RegionExit::Next`].
+pub fn build_chain<C: Cpu>(func: &mut Function, context: &mut FunctionBuilderContext, host: Host) {
+    func.signature = region_signature();
+    let mut builder = FunctionBuilder::new(func, context);
+    let b = &mut builder;
+    let trusted = MemFlagsData::trusted();
+    let (probe, found, chain, out) = (b.create_block(), b.create_block(), b.create_block(), b.create_block());
+    let first = b.create_block();
+    b.append_block_params_for_function_params(first);
+    b.switch_to_block(first);
+    let core = b.block_params(first)[0];
     b.set_cold_block(out);
+    let budget = b.ins().load(types::I64, trusted, core, BUDGET);
     let zero = b.ins().iconst(types::I64, 0);
     let left = b.ins().icmp(IntCC::SignedGreaterThan, budget, zero);
     b.ins().brif(left, probe, &[], out, &[]);
 
     // The same comparison as T0's for computed branches.
     b.switch_to_block(probe);
+    let pc = b.ins().load(types::I64, trusted, core, PC);
     let low = b.ins().ushr_imm_u(pc, JUMP_SHIFTS[0] as i64);
     let high = b.ins().ushr_imm_u(pc, JUMP_SHIFTS[1] as i64);
     let index = b.ins().bxor(low, high);
@@ -234,7 +250,7 @@ fn go_on<C: Cpu>(
     b.switch_to_block(found);
     let op = field(b, offset_of!(JumpEntry, op));
     let handler = b.ins().load(types::I64, trusted, op, offset_of!(Op<C>, handler) as i32);
-    let enter = b.ins().iconst(types::I64, enter as i64);
+    let enter = b.ins().iconst(types::I64, host.enter_handler.unwrap_or(0) as i64);
     let is_region = b.ins().icmp(IntCC::Equal, handler, enter);
     b.ins().brif(is_region, chain, &[], out, &[]);
 
@@ -245,14 +261,18 @@ fn go_on<C: Cpu>(
     let f = b.ins().iadd_imm_u(f, STUB as i64);
     let sig = b.import_signature(region_signature());
     b.ins().return_call_indirect(sig, f, &[core]);
-    leave_next(b, out, ret);
-}
 
-fn leave_next(b: &mut FunctionBuilder<'_>, out: Block, ret: Block) {
     b.switch_to_block(out);
     let code = b.ins().iconst(types::I64, RegionExit::Next as i64);
-    b.ins().jump(ret, &[BlockArg::from(code)]);
+    b.ins().return_(&[code]);
+    b.seal_all_blocks();
+    builder.finalize(host.frontend);
 }
+
+/// Number of the trampoline among the compiler's functions, behind the thunks.
+pub const TRAMPOLINE: usize = Slow::ALL.len();
+/// Number of the chain function.
+pub const CHAIN: usize = TRAMPOLINE + 1;
 
 /// Builds `extern "C" fn(core: *mut Core, region: *const u8) -> RegionExit`, which calls a region.
 pub fn build_trampoline(func: &mut Function, context: &mut FunctionBuilderContext, host: Host) {

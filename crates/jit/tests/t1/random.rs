@@ -266,5 +266,5 @@ fn random_programs_agree_with_the_interpreter() {
 #[test]
 #[ignore = "takes minutes"]
 fn many_random_programs_agree_with_the_interpreter() {
-    campaign(1000..11_000);
+    campaign(1000..4_000);
 }

@@ -1,8 +1,8 @@
 //! Scalar arithmetic. CLIF division traps and 8- and 16-bit bit counts are not lowered everywhere: both are made total
 //! or widened here.
 
-use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{InstBuilder, Type, Value, types};
+use cranelift_codegen::ir::condcodes::{CondCode, IntCC};
+use cranelift_codegen::ir::{InstBuilder, InstructionData, Type, Value, ValueDef, types};
 use lyrebird_isa::ops::{Bin, Cc, Un, Width};
 use lyrebird_isa::{Cpu, Emit};
 
@@ -77,6 +77,17 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
         }
         let n = self.low(from, a);
         self.b.ins().sextend(types::I64, n)
+    }
+
+    /// The opposite of a truth value.
+    pub(super) fn not(&mut self, c: Value) -> Value {
+        if let ValueDef::Result(inst, _) = self.b.func.dfg.value_def(c)
+            && let InstructionData::IntCompare { cond, args: [x, y], .. } = self.b.func.dfg.insts[inst]
+        {
+            return self.b.ins().icmp(cond.complement(), x, y);
+        }
+        let one = self.iconst(types::I8, 1);
+        self.b.ins().bxor(c, one)
     }
 
     pub(super) fn emit_cmp(&mut self, cc: Cc, w: Width, a: Value, b: Value) -> Value {

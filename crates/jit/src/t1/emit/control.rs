@@ -52,11 +52,11 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
         flags: Option<(Flags, bool)>,
     ) {
         self.val = [None; REGS];
-        self.stale = 0;
+        self.stale = b.live_in & GENERAL & !b.ssa_in;
         self.dirty = b.dirty_in & GENERAL;
         self.set_flag_state(flags.unwrap_or((Flags::InCore, false)));
         self.budget = self.b.use_var(budget);
-        let mut m = b.live_in & GENERAL;
+        let mut m = b.ssa_in;
         while m != 0 {
             let i = m.trailing_zeros() as usize;
             m &= m - 1;
@@ -72,7 +72,7 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
         let n = self.imm(b.insns.len() as u64);
         self.budget = self.b.ins().isub(self.budget, n);
         self.b.def_var(layout.budget, self.budget);
-        let mut m = b.live_out & GENERAL;
+        let mut m = b.ssa_out;
         while m != 0 {
             let r = m.trailing_zeros() as usize;
             m &= m - 1;

@@ -98,8 +98,7 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
             Flags::Choice { c: chosen, op, w, a, b, nzcv } => {
                 let x = self.holds_lazy(c, op, w, a, b);
                 if c.eval_raw(nzcv as u64) {
-                    let one = self.iconst(types::I8, 1);
-                    let not = self.b.ins().bxor(chosen, one);
+                    let not = self.not(chosen);
                     self.b.ins().bor(not, x)
                 } else {
                     self.b.ins().band(chosen, x)

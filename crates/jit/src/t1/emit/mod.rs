@@ -296,7 +296,14 @@ impl<C: Cpu> Emit for ClifEmitter<'_, '_, C> {
         self.emit_cmp(cc, w, a, b)
     }
     fn select(&mut self, c: Value, a: Value, b: Value) -> Value {
-        self.b.ins().select(c, a, b)
+        match (self.as_const(a), self.as_const(b)) {
+            (Some(1), Some(0)) => self.bool_val(c),
+            (Some(0), Some(1)) => {
+                let not = self.not(c);
+                self.bool_val(not)
+            }
+            _ => self.b.ins().select(c, a, b),
+        }
     }
     fn bool_val(&mut self, c: Value) -> Value {
         self.b.ins().uextend(types::I64, c)
