@@ -70,8 +70,13 @@ static bool wait(u64 n, bool sleep)
     while (fired < n) {
         if (t->count() - start > 20 * hz)
             return false;
-        if (sleep)
+        if (!sleep)
+            continue;
+        // Asleep with interrupts masked: the last one is not to come between the look and the sleep.
+        IRQ_OFF();
+        if (fired < n)
             WFI();
+        IRQ_ON();
     }
     return true;
 }
