@@ -85,6 +85,6 @@ void mmu_on(void)
     MSR(tcr_el1, 25 | 1 << 8 | 1 << 10 | 3 << 12 | BIT(23) | (ips > 5 ? 5 : ips) << 32);
     MSR(ttbr0_el1, l1);
     tlb_flush_all();
-    MSR(sctlr_el1, MRS(sctlr_el1) | SCTLR_M | SCTLR_C | SCTLR_I);
+    MSR(sctlr_el1, MRS(sctlr_el1) | SCTLR_M | SCTLR_C | SCTLR_SA | SCTLR_SA0 | SCTLR_I);
     ISB();
 }

@@ -191,6 +191,7 @@ _Noreturn void panic_frame(const struct frame *f);
 #define SCTLR_A BIT(1)
 #define SCTLR_C BIT(2)
 #define SCTLR_SA BIT(3)
+#define SCTLR_SA0 BIT(4)
 #define SCTLR_I BIT(12)
 
 // Switches the MMU and caches on: the image with its own permissions, devices, RAM, the rest as device memory.
