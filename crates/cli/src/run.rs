@@ -48,7 +48,7 @@ struct Job {
 pub fn monitor(args: &MachineArgs) -> Result<u8> {
     let files = BootFiles { kernel: MONITOR.to_vec(), ..BootFiles::default() };
     // Ctrl-U discards a line that was begun.
-    boot(args, Job { what: String::from("the built-in monitor"), files, at_end: b"\x15off\r" })
+    boot(args, Job { what: String::from("the monitor"), files, at_end: b"\x15off\r" })
 }
 
 /// `lyrebird run`.
@@ -198,8 +198,10 @@ fn boot(args: &MachineArgs, job: Job) -> Result<u8> {
         };
         pump.start(console.clone(), io::stdin())?;
     }
-    let hint = if raw.is_some() { "; Ctrl-A x quits, Ctrl-A h helps" } else { "" };
-    note(&format!("booting {} on the {board}{hint}", job.what));
+    note(&format!("booting {} on {board}", job.what));
+    if raw.is_some() {
+        note("Ctrl-A x quits, Ctrl-A h helps");
+    }
 
     let ended = run_machine(machine, options(args));
     let patience = match &ended {

@@ -49,8 +49,10 @@ fn list(args: &CacheArgs) -> Result<()> {
                 .map(|m| m.len())
                 .sum();
             let versions = std::fs::read_to_string(&files.versions).unwrap_or_default();
-            let versions = versions.lines().collect::<Vec<_>>().join(", ");
-            text += &format!("{:width$}  fetched: {suite}, {}, {versions}\n", "", size(bytes));
+            text += &format!("{:width$}  fetched from {suite}, {}\n", "", size(bytes));
+            for line in versions.lines() {
+                text += &format!("{:width$}    {line}\n", "");
+            }
         }
         if suites.is_empty() {
             text += &format!("{:width$}  not fetched; `lyrebird run {}` does\n", "", guest.name);

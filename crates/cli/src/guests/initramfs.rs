@@ -8,11 +8,12 @@ use flate2::write::GzEncoder;
 
 /// The script that the kernel starts: mounts what tools expect, then gives a shell on the console.
 pub const INIT: &str = r#"#!/bin/busybox sh
-/bin/busybox mkdir -p /proc /sys /dev /tmp /run /root /sbin /usr/bin /usr/sbin
+/bin/busybox mkdir -p /tmp /run /sbin /usr/bin /usr/sbin
 /bin/busybox mount -t proc proc /proc
 /bin/busybox mount -t sysfs sysfs /sys
 /bin/busybox mount -t devtmpfs dev /dev 2>/dev/null
 /bin/busybox --install -s /bin
+hostname lyrebird
 export PATH=/bin:/sbin:/usr/bin:/usr/sbin HOME=/root TERM=${TERM:-vt100} PS1='lyrebird:\w# '
 cd /root
 echo
@@ -54,7 +55,7 @@ impl Cpio {
 /// The gzip-compressed image, with `init` as the first program.
 pub fn build(busybox: &[u8], init: &str) -> Result<Vec<u8>> {
     let mut c = Cpio::default();
-    for dir in ["bin", "dev", "proc", "sys", "root"] {
+    for dir in ["bin", "dev", "etc", "proc", "sys", "root"] {
         c.entry(dir, 0o040755, (0, 0), &[]);
     }
     // The kernel opens /dev/console for init before anything is mounted.
@@ -62,6 +63,8 @@ pub fn build(busybox: &[u8], init: &str) -> Result<Vec<u8>> {
     c.entry("dev/null", 0o020666, (1, 3), &[]);
     c.entry("bin/busybox", 0o100755, (0, 0), busybox);
     c.entry("bin/sh", 0o120777, (0, 0), b"busybox");
+    c.entry("etc/passwd", 0o100644, (0, 0), b"root::0:0:root:/root:/bin/sh\n");
+    c.entry("etc/group", 0o100644, (0, 0), b"root:x:0:\n");
     c.entry("init", 0o100755, (0, 0), init.as_bytes());
     c.entry("TRAILER!!!", 0, (0, 0), &[]);
     let mut gz = GzEncoder::new(Vec::new(), Compression::default());
