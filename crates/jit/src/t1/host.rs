@@ -35,9 +35,10 @@ pub fn flush_icache(at: *const u8, len: usize) {
 /// Whether [`flush_icache`] does what this host needs.
 pub const ICACHE_COHERENT: bool = cfg!(any(target_arch = "x86_64", target_arch = "x86"));
 
-/// Makes the calling thread yield to the vCPU threads. Failure is of no consequence.
+/// Makes the calling thread yield a little to the vCPU threads: enough that they win a core that both want, not so much
+/// that it starves on a busy host, where T0 would go on with what is hot. Failure is of no consequence.
 pub fn lower_thread_priority() {
     // On Linux a nice value belongs to the thread, elsewhere to the process: there it is left alone.
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    let _ = rustix::process::nice(10);
+    let _ = rustix::process::nice(2);
 }
