@@ -85,7 +85,8 @@ pub unsafe trait Cpu: Send + Sized + 'static {
     /// Disassembly of the instruction at `pc`, for dumps: mnemonic and raw bytes at least.
     fn disassemble(bytes: &[u8], pc: u64) -> String;
 
-    /// Translates `va` for instruction fetch. On failure the fault is recorded and [`Core::fault`] set.
+    /// Translates `va`, which is [`Core::pc`], for instruction fetch. On failure the fault is recorded and
+    /// [`Core::fault`] set. Either way [`Core::pc`] may be brought into its canonical form (A64 tagged addresses).
     fn fetch(&mut self, va: u64) -> Option<CodePage>;
 
     /// Takes the recorded fault of the instruction at `pc`: changes mode and [`Core::pc`], clears

@@ -234,6 +234,9 @@ unsafe impl Cpu for ArmCpu {
         }
     }
     fn fetch(&mut self, va: u64) -> Option<CodePage> {
+        // The PC of a branch to a tagged address has no tag (Arm ARM, AArch64.BranchAddr).
+        let va = self.regime.branch_address(va);
+        self.core.pc = va;
         if va & 3 != 0 {
             self.raise(Recorded { ec: ec::PC_ALIGNMENT, iss: 0, far: Some(va), after: false });
             return None;

@@ -48,9 +48,10 @@ impl ArmCpu {
     pub fn step(&mut self) -> bool {
         let pc = self.core.pc;
         let Some(page) = self.fetch(pc) else {
-            self.take_fault(pc);
+            self.take_fault(self.core.pc);
             return false;
         };
+        let pc = self.core.pc;
         let offset = (pc & 0xffc) as usize;
         // SAFETY: `CodePage::host` is readable for 4 KiB, and an aligned word at `offset` lies inside.
         let word = unsafe { page.host.add(offset).cast::<u32>().read_unaligned() };

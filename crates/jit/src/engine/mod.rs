@@ -176,8 +176,8 @@ impl<C: Cpu> Engine<C> {
 
     /// The block at the program counter, decoded if need be; it enters the jump cache. `None`: the fetch faulted.
     fn lookup(&mut self, cpu: &mut C) -> Option<BlockId> {
+        let page = cpu.fetch(cpu.core().pc)?;
         let pc = cpu.core().pc;
-        let page = cpu.fetch(pc)?;
         let offset = pc & (PAGE_SIZE - 1);
         let key = Key { pa: page.pa | offset, pc, mode: cpu.mode() };
         let id = match self.cache.find(&key) {
