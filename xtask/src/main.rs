@@ -2,13 +2,18 @@
 
 mod boot_bench;
 mod boot_test;
+mod coverage;
 mod roms;
+
+use std::process::Command;
 
 use anyhow::{Result, bail};
 
 const COMMANDS: &str = "usage: cargo xtask COMMAND
   boot-bench  time the Debian boot beside QEMU
   boot-test   boot Debian kernels and talk with their shells; arguments go to `lyrebird run`
+  coverage    print how much of the A64 table is implemented
+  difftest    compare random instructions with QEMU's user mode
   roms        build, check or run the bare-metal test ROMs";
 
 fn main() -> Result<()> {
@@ -16,8 +21,21 @@ fn main() -> Result<()> {
     match args.first().map(String::as_str) {
         Some("boot-bench") => boot_bench::main(&args[1..]),
         Some("boot-test") => boot_test::main(&args[1..]),
+        Some("coverage") => coverage::main(&args[1..]),
+        Some("difftest") => difftest(&args[1..]),
         Some("roms") => roms::main(&args[1..]),
         Some(other) => bail!("no command {other}\n{COMMANDS}"),
         None => bail!("{COMMANDS}"),
     }
+}
+
+/// Runs the difftest program, which is one of its own because it contains every instruction three times and so takes
+/// minutes to build.
+fn difftest(args: &[String]) -> Result<()> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo)
+        .args(["run", "--release", "--quiet", "--package", "xtask", "--bin", "difftest", "--"])
+        .args(args)
+        .status()?;
+    std::process::exit(status.code().unwrap_or(1));
 }
