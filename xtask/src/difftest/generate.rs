@@ -151,10 +151,8 @@ pub fn operands(r: &mut Rng, row: &Row, w: Word, s: &mut State, pristine: &[u8])
                 s.x[w.d() as usize % 31] &= !0xf000_0000;
             }
         }
-        Group::Branch if matches!(row.name, "BR" | "BLR" | "RET") => {
-            if r.one_in(2) {
-                s.x[w.n() as usize % 31] = CODE.wrapping_add(4 * (1 + r.below(100)));
-            }
+        Group::Branch if matches!(row.name, "BR" | "BLR" | "RET") && r.one_in(2) => {
+            s.x[w.n() as usize % 31] = CODE.wrapping_add(4 * (1 + r.below(100)));
         }
         Group::Fp | Group::SimdFp => {
             // Operands of one size and like magnitude, so that sums cancel and quotients are exact now and then.

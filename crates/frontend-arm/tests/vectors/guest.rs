@@ -119,7 +119,8 @@ impl Guest {
         let config = EngineConfig { tier: Tier::T0, slice: 256, ..EngineConfig::default() };
         let arena = Arena::new(64 << 20).expect("64 MiB for code");
         let compiler =
-            Compiler::new(arena, CompilerConfig::of::<ArmCpu>()).expect("a compiler for this host");
+            Compiler::new(arena, CompilerConfig { chain: false, ..CompilerConfig::of::<ArmCpu>() })
+                .expect("a compiler for this host");
         let mut guest = Guest {
             cpu,
             mem,
