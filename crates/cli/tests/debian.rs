@@ -62,7 +62,7 @@ fn talk(guest: &str, gic: &str) {
     assert!(ask(&mut s, "date", SHORT).contains("20"));
 
     let dd = ask(&mut s, "dd if=/dev/zero of=/tmp/f bs=1M count=16", LONG);
-    assert!(dd.contains("16+0 records out") && dd.contains("16777216 bytes"), "{dd}");
+    assert!(dd.contains("16+0 records out"), "{dd}");
     assert_eq!(ask(&mut s, "md5sum /tmp/f", LONG), "2c7ab85a893283e98c931e9511add182  /tmp/f\n");
     // A pipe, a fork, signals, floating point in awk.
     assert_eq!(ask(&mut s, "seq 1 1000 | sha256sum | cut -c1-8", SHORT), "67d4ff71\n");

@@ -93,11 +93,11 @@ impl Asm {
     fn sub(&mut self, d: u32, n: u32, m: u32) {
         self.word(0xcb00_0000 | m << 16 | n << 5 | d);
     }
-    /// LDR Xt, [Xn, #offset].
+    /// LDR Xt, `[Xn, #offset]`.
     fn load(&mut self, t: u32, n: u32, offset: u32) {
         self.word(0xf940_0000 | (offset / 8) << 10 | n << 5 | t);
     }
-    /// STR Xt, [Xn, #offset].
+    /// STR Xt, `[Xn, #offset]`.
     fn store(&mut self, t: u32, n: u32, offset: u32) {
         self.word(0xf900_0000 | (offset / 8) << 10 | n << 5 | t);
     }
@@ -121,7 +121,7 @@ impl Asm {
         self.mov(8, nr);
         self.word(0xd400_0001);
     }
-    /// Copies `bytes` from [Xfrom] to [Xto], 16 at a time; both pointers move on.
+    /// Copies `bytes` from `[Xfrom]` to `[Xto]`, 16 at a time; both pointers move on.
     fn copy_bytes(&mut self, to: u32, from: u32, bytes: usize) {
         assert!(bytes.is_multiple_of(16));
         self.mov(9, bytes as u64 / 16);

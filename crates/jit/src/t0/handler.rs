@@ -20,7 +20,7 @@ unsafe fn payload<C: Cpu, S: Sem<C>>(op: *const Op<C>) -> S {
     unsafe { (&raw const (*op).payload).cast::<S>().read() }
 }
 
-/// Executes `S` from the payload of `op`, then what follows. What needs a slow path is left to [`run_slow`], so that
+/// Executes `S` from the payload of `op`, then what follows. What needs a slow path is left to `run_slow`, so that
 /// this function has no frame.
 ///
 /// # Safety
