@@ -81,7 +81,7 @@ impl<C: Cpu, const TRY: bool> Interp<'_, C, TRY> {
     /// Host address for an access of `bytes` bytes, if the inline TLB allows it.
     #[inline(always)]
     fn fast<const WRITE: bool>(&self, m: MemOp, va: u64, bytes: u64) -> Option<*mut u8> {
-        if m.aligned && va & (m.size.bytes() - 1) != 0 {
+        if m.aligned && va & (m.align.bytes() - 1) != 0 {
             return None;
         }
         let e = self.entry(m, va);

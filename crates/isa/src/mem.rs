@@ -68,7 +68,10 @@ pub enum Order {
 pub struct MemOp {
     /// How many bytes.
     pub size: Size,
-    /// An address that is not a multiple of the size raises an alignment fault whatever the memory type.
+    /// What the address has to be a multiple of where alignment is checked: the size, or that of the elements
+    /// of an access to several. A device sees the elements one by one.
+    pub align: Size,
+    /// A misaligned address raises an alignment fault whatever the memory type.
     pub aligned: bool,
     /// Checked with the privilege of the least privileged level (A64 `LDTR`/`STTR`).
     pub unpriv: bool,
@@ -80,7 +83,7 @@ impl MemOp {
     /// A plain access of `size`.
     #[inline(always)]
     pub const fn new(size: Size) -> MemOp {
-        MemOp { size, aligned: false, unpriv: false, order: Order::Relaxed }
+        MemOp { size, align: size, aligned: false, unpriv: false, order: Order::Relaxed }
     }
 
     /// The same with the privilege of the least privileged level.
@@ -89,7 +92,13 @@ impl MemOp {
         MemOp { unpriv: true, ..self }
     }
 
-    /// The same with natural alignment required.
+    /// The same as an access to elements of `size`, at most its own.
+    #[inline(always)]
+    pub const fn elements(self, size: Size) -> MemOp {
+        MemOp { align: if (size as u8) < self.size as u8 { size } else { self.size }, ..self }
+    }
+
+    /// The same with alignment required.
     #[inline(always)]
     pub const fn aligned(self) -> MemOp {
         MemOp { aligned: true, ..self }
@@ -104,7 +113,11 @@ impl MemOp {
     /// Packed into a word for helper calls from compiled code; see [`MemOp::unpack`].
     #[inline(always)]
     pub const fn pack(self) -> u64 {
-        self.size as u64 | (self.aligned as u64) << 8 | (self.unpriv as u64) << 9 | (self.order as u64) << 16
+        self.size as u64
+            | (self.align as u64) << 4
+            | (self.aligned as u64) << 8
+            | (self.unpriv as u64) << 9
+            | (self.order as u64) << 16
     }
 
     /// The inverse of [`MemOp::pack`].
@@ -112,6 +125,7 @@ impl MemOp {
     pub const fn unpack(v: u64) -> MemOp {
         MemOp {
             size: Size::from_log2((v & 7) as u32),
+            align: Size::from_log2((v >> 4 & 7) as u32),
             aligned: v & 0x100 != 0,
             unpriv: v & 0x200 != 0,
             order: match (v >> 16) & 3 {
@@ -133,8 +147,10 @@ mod tests {
         for n in 0..5 {
             for order in [Order::Relaxed, Order::Acquire, Order::Release, Order::AcqRel] {
                 for (aligned, unpriv) in [(false, false), (true, false), (false, true), (true, true)] {
-                    let m = MemOp { size: Size::from_log2(n), aligned, unpriv, order };
-                    assert_eq!(MemOp::unpack(m.pack()), m);
+                    for align in (0..=n).map(Size::from_log2) {
+                        let m = MemOp { size: Size::from_log2(n), align, aligned, unpriv, order };
+                        assert_eq!(MemOp::unpack(m.pack()), m);
+                    }
                 }
             }
         }

@@ -32,17 +32,14 @@ impl Mmu {
         kind: AccessKind,
     ) -> Result<(u64, Option<u64>), MemError<R::Fault>> {
         let n = m.size.bytes();
-        let misaligned = va & (n - 1) != 0;
+        let misaligned = va & (m.align.bytes() - 1) != 0;
         let alignment = MemError { va, kind, fault: MemFault::Alignment };
         if m.aligned && misaligned {
             return Err(alignment);
         }
         let first = self.translate(core, regime, va, kind, m.unpriv)?;
         let pa = first.pa() | va & !PAGE_MASK;
-        if !misaligned {
-            return Ok((pa, None));
-        }
-        if first.device() {
+        if misaligned && first.device() {
             return Err(alignment);
         }
         if (va & !PAGE_MASK) + n <= PAGE_SIZE {
@@ -50,7 +47,7 @@ impl Mmu {
         }
         let va2 = (va & PAGE_MASK).wrapping_add(PAGE_SIZE);
         let second = self.translate(core, regime, va2, kind, m.unpriv)?;
-        if second.device() {
+        if misaligned && second.device() {
             return Err(alignment);
         }
         Ok((pa, Some(second.pa())))
@@ -70,8 +67,8 @@ impl Mmu {
         self.stats.misses += 1;
         let m = MemOp { size: m.size.min(Size::B8), ..m };
         let v = match self.resolve(core, regime, va, m, AccessKind::Read)? {
-            (pa, None) => self.bus_read(va, pa, m.size)?,
-            (pa, Some(pa2)) => self.read_crossing(va, pa, pa2, m.size)? as u64,
+            (pa, None) => self.bus_read(va, pa, m)?,
+            (pa, Some(pa2)) => self.read_crossing(va, pa, pa2, m)? as u64,
         };
         Ok(v)
     }
@@ -91,11 +88,12 @@ impl Mmu {
         let m = MemOp { size: Size::B16, ..m };
         match self.resolve(core, regime, va, m, AccessKind::Read)? {
             (pa, None) => {
-                let lo = self.bus_read(va, pa, Size::B8)?;
-                let hi = self.bus_read(va, pa.wrapping_add(8), Size::B8)?;
+                let half = MemOp { size: Size::B8, ..m };
+                let lo = self.bus_read(va, pa, half)?;
+                let hi = self.bus_read(va, pa.wrapping_add(8), half)?;
                 Ok(V128([lo, hi]))
             }
-            (pa, Some(pa2)) => Ok(V128::from_u128(self.read_crossing(va, pa, pa2, m.size)?)),
+            (pa, Some(pa2)) => Ok(V128::from_u128(self.read_crossing(va, pa, pa2, m)?)),
         }
     }
 
@@ -114,8 +112,8 @@ impl Mmu {
         self.stats.misses += 1;
         let m = MemOp { size: m.size.min(Size::B8), ..m };
         match self.resolve(core, regime, va, m, AccessKind::Write)? {
-            (pa, None) => self.bus_write(va, pa, m.size, v)?,
-            (pa, Some(pa2)) => self.write_crossing(va, pa, pa2, m.size, u128::from(v))?,
+            (pa, None) => self.bus_write(va, pa, m, v)?,
+            (pa, Some(pa2)) => self.write_crossing(va, pa, pa2, m, u128::from(v))?,
         }
         Ok(())
     }
@@ -136,10 +134,11 @@ impl Mmu {
         let m = MemOp { size: Size::B16, ..m };
         match self.resolve(core, regime, va, m, AccessKind::Write)? {
             (pa, None) => {
-                self.bus_write(va, pa, Size::B8, v.0[0])?;
-                self.bus_write(va, pa.wrapping_add(8), Size::B8, v.0[1])?;
+                let half = MemOp { size: Size::B8, ..m };
+                self.bus_write(va, pa, half, v.0[0])?;
+                self.bus_write(va, pa.wrapping_add(8), half, v.0[1])?;
             }
-            (pa, Some(pa2)) => self.write_crossing(va, pa, pa2, m.size, v.to_u128())?,
+            (pa, Some(pa2)) => self.write_crossing(va, pa, pa2, m, v.to_u128())?,
         }
         Ok(())
     }
@@ -156,7 +155,7 @@ impl Mmu {
             return Ok((p, None));
         }
         self.stats.misses += 1;
-        let m = m.aligned();
+        let m = MemOp { align: m.size, ..m.aligned() };
         // A read fault is reported as one (Arm ARM, ESR_ELx.WnR for atomic instructions).
         self.resolve(core, regime, va, m, AccessKind::Read)?;
         let (pa, _) = self.resolve(core, regime, va, m, AccessKind::Write)?;
@@ -308,39 +307,58 @@ impl Mmu {
         }
     }
 
-    fn bus_read<F>(&mut self, va: u64, pa: u64, size: Size) -> Result<u64, MemError<F>> {
-        if self.phys.page(pa) == Page::Mmio {
-            self.stats.mmio_reads += 1;
-        }
+    /// Reads at most 8 bytes inside a page. A device sees each element.
+    fn bus_read<F>(&mut self, va: u64, pa: u64, m: MemOp) -> Result<u64, MemError<F>> {
         let external = |_| MemError { va, kind: AccessKind::Read, fault: MemFault::External { pa } };
-        self.phys.read(pa, size).map_err(external)
+        if self.phys.page(pa) != Page::Mmio {
+            return self.phys.read(pa, m.size).map_err(external);
+        }
+        let element = m.align.min(m.size);
+        let mut v = 0;
+        for at in (0..m.size.bytes()).step_by(element.bytes() as usize) {
+            self.stats.mmio_reads += 1;
+            v |= self.phys.read(pa + at, element).map_err(external)? << (8 * at);
+        }
+        Ok(v)
     }
 
-    fn bus_write<F>(&mut self, va: u64, pa: u64, size: Size, v: u64) -> Result<(), MemError<F>> {
+    /// Writes at most 8 bytes inside a page. A device sees each element.
+    fn bus_write<F>(&mut self, va: u64, pa: u64, m: MemOp, v: u64) -> Result<(), MemError<F>> {
+        let size = m.size;
         if let Some(p) = self.phys.ram_ptr(pa, size.bytes()) {
             // SAFETY: RAM, writable for the size.
             unsafe { host::write(p, size, v) };
             self.stored(pa, size.bytes());
             return Ok(());
         }
-        if self.phys.page(pa) == Page::Mmio {
-            self.stats.mmio_writes += 1;
-        }
         let external = |_| MemError { va, kind: AccessKind::Write, fault: MemFault::External { pa } };
-        self.phys.write(pa, size, v).map_err(external)
+        if self.phys.page(pa) != Page::Mmio {
+            return self.phys.write(pa, size, v).map_err(external);
+        }
+        let element = m.align.min(size);
+        for at in (0..size.bytes()).step_by(element.bytes() as usize) {
+            self.stats.mmio_writes += 1;
+            self.phys.write(pa + at, element, v >> (8 * at)).map_err(external)?;
+        }
+        Ok(())
     }
 
-    /// The bytes of a page-crossing access: virtual address to blame, and physical address.
-    fn crossing(va: u64, pa: u64, pa2: u64, size: Size) -> impl Iterator<Item = (u64, u64)> {
+    /// The parts of a page-crossing access: elements, or bytes where these are misaligned. Distance from its
+    /// start, virtual address to blame, and physical address.
+    fn crossing(va: u64, pa: u64, pa2: u64, m: MemOp) -> (MemOp, impl Iterator<Item = (u64, u64, u64)>) {
+        let misaligned = va & (m.align.bytes() - 1) != 0;
+        let part = if misaligned { Size::B1 } else { m.align.min(Size::B8) };
         let here = PAGE_SIZE - (va & !PAGE_MASK);
         let va2 = (va & PAGE_MASK).wrapping_add(PAGE_SIZE);
-        (0..size.bytes()).map(move |i| if i < here { (va, pa + i) } else { (va2, pa2 + (i - here)) })
+        let place = move |i| if i < here { (i, va, pa + i) } else { (i, va2, pa2 + (i - here)) };
+        (MemOp::new(part), (0..m.size.bytes()).step_by(part.bytes() as usize).map(place))
     }
 
-    fn read_crossing<F>(&mut self, va: u64, pa: u64, pa2: u64, size: Size) -> Result<u128, MemError<F>> {
+    fn read_crossing<F>(&mut self, va: u64, pa: u64, pa2: u64, m: MemOp) -> Result<u128, MemError<F>> {
         let mut v = 0;
-        for (i, (va, pa)) in Mmu::crossing(va, pa, pa2, size).enumerate() {
-            v |= u128::from(self.bus_read(va, pa, Size::B1)?) << (8 * i);
+        let (part, places) = Mmu::crossing(va, pa, pa2, m);
+        for (i, va, pa) in places {
+            v |= u128::from(self.bus_read(va, pa, part)?) << (8 * i);
         }
         Ok(v)
     }
@@ -350,7 +368,7 @@ impl Mmu {
         va: u64,
         pa: u64,
         pa2: u64,
-        size: Size,
+        m: MemOp,
         v: u128,
     ) -> Result<(), MemError<F>> {
         // Nothing is stored unless both pages take it.
@@ -359,8 +377,9 @@ impl Mmu {
                 return Err(MemError { va, kind: AccessKind::Write, fault: MemFault::External { pa } });
             }
         }
-        for (i, (va, pa)) in Mmu::crossing(va, pa, pa2, size).enumerate() {
-            self.bus_write(va, pa, Size::B1, (v >> (8 * i)) as u64 & 0xff)?;
+        let (part, places) = Mmu::crossing(va, pa, pa2, m);
+        for (i, va, pa) in places {
+            self.bus_write(va, pa, part, (v >> (8 * i)) as u64)?;
         }
         Ok(())
     }

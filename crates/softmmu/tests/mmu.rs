@@ -179,6 +179,39 @@ fn alignment_is_asked_for_by_the_access_or_by_device_memory() {
 }
 
 #[test]
+fn elements_are_aligned_and_seen_by_devices_one_by_one() {
+    let mut vm = Vm::new();
+    vm.map(0x2000, RAM + 0x1000).mem = MemType::Device;
+    vm.map(0x3000, DEV).mem = MemType::Device;
+    vm.map(0x4000, RAM).mem = MemType::Device;
+    let halves = B16.elements(Size::B2);
+    let q = V128([0x0706_0504_0302_0100, 0x0f0e_0d0c_0b0a_0908]);
+    let space = vm.spaces.of(KEY, USER);
+    for va in [0x2000, 0x2002, 0x2ff0] {
+        vm.mmu.store128(&mut vm.core, &space, va, halves, q).unwrap();
+        assert_eq!(vm.mmu.load128(&mut vm.core, &space, va, halves), Ok(q));
+        let wrong = vm.mmu.load128(&mut vm.core, &space, va + 1, halves);
+        assert_eq!(wrong.map_err(|e| (e.va, e.kind, e.fault)), Err((va + 1, Read, Alignment)));
+    }
+    // An aligned address does not make it one access.
+    vm.store(0x3010, B8.elements(Size::B4), 0x2222_2222_1111_1111).unwrap();
+    vm.store(0x3024, B8.elements(Size::B4), 0x4444_4444_3333_3333).unwrap();
+    // The last two elements are in the next page.
+    vm.mmu.store128(&mut vm.core, &space, 0x3ff8, B16.elements(Size::B4), q).unwrap();
+    let seen = [
+        (0x10, Size::B4, 0x1111_1111),
+        (0x14, Size::B4, 0x2222_2222),
+        (0x24, Size::B4, 0x3333_3333),
+        (0x28, Size::B4, 0x4444_4444),
+        (0xff8, Size::B4, 0x0302_0100),
+        (0xffc, Size::B4, 0x0706_0504),
+    ];
+    assert_eq!(*vm.dev.0.lock().unwrap(), seen);
+    assert_eq!(vm.mmu.phys().read(RAM, Size::B8), Ok(q.0[1]));
+    assert_eq!(vm.load(0x3002, B4.elements(Size::B1)), Ok(0x5544_3322));
+}
+
+#[test]
 fn page_crossing_stores_are_all_or_nothing() {
     let mut vm = Vm::new();
     vm.map(0x1000, RAM + 0x3000);

@@ -115,7 +115,8 @@ impl ArmCpu {
         }
     }
 
-    /// DC ZVA: zeroes the naturally aligned block around `va`. An alignment fault on Device memory.
+    /// DC ZVA: zeroes the naturally aligned block around `va`. An alignment fault on Device memory, but not
+    /// where SCTLR_ELx.A merely checks alignment.
     fn zero_block(&mut self, va: u64) {
         let at = va & !(ZVA_BYTES - 1);
         if let Some(p) = self.inline_write(at) {
@@ -127,7 +128,13 @@ impl ArmCpu {
             Ok(t) => t,
             Err(e) => return self.memory_fault(MemError { va, ..e }),
         };
-        if t.mem == lyrebird_softmmu::MemType::Device {
+        let device = lyrebird_softmmu::MemType::Device;
+        let checked = self.regime.align
+            && self
+                .regime
+                .lookup(self.mmu.phys(), at, AccessKind::Write, false)
+                .is_ok_and(|w| w.mem != device);
+        if t.mem == device && !checked {
             return self.data_abort(va, address::ALIGNMENT, crate::exception::ISS_WNR);
         }
         let m = lyrebird_isa::MemOp::new(lyrebird_isa::Size::B16);

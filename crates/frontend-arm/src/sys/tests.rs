@@ -628,6 +628,54 @@ fn zva_zeroes_one_block() {
     m.cpu.core.regs[0] = VA + 0x2008;
     assert!(!m.run(Machine::access("DC ZVA", false)));
     assert_eq!((m.esr(), m.far()), ((0x25, true, 0x4f), VA + 0x2008));
+    // SCTLR_EL1.A has nothing to check in an address that need not be aligned.
+    let sctlr = m.mrs("SCTLR_EL1");
+    m.msr("SCTLR_EL1", sctlr | sctlr::A);
+    m.poke(pa + 64, u64::MAX);
+    m.msr("DC ZVA", VA + 64 + 13);
+    assert_eq!(m.mem.read(pa + 64, Size::B8), Ok(0));
+    m.cpu.core.regs[0] = VA + 0x1008;
+    assert!(!m.run(Machine::access("DC ZVA", false)), "still Device");
+}
+
+#[test]
+fn alignment_is_checked_by_element() {
+    let mut m = mapped();
+    m.msr("CPACR_EL1", 3 << 20);
+    m.page(0, (RAM + 0x30_0000) | PAGE | AF);
+    m.page(1, (RAM + 0x30_1000) | PAGE | AF | DEVICE);
+    // Word with base X1, and what its address must be a multiple of (Arm ARM, the Mem[] of each operation).
+    let cases: [(&str, u32, u64); 16] = [
+        ("ld1 {v0.16b, v1.16b}, [x1]", 0x4c40_a020, 1),
+        ("ld1 {v0.4h}, [x1]", 0x0c40_7420, 2),
+        ("st1 {v0.4s}, [x1]", 0x4c00_7820, 4),
+        ("st1 {v0.2d-v3.2d}, [x1]", 0x4c00_2c20, 8),
+        ("ld2 {v0.8h, v1.8h}, [x1]", 0x4c40_8420, 2),
+        ("st2 {v0.8b, v1.8b}, [x1]", 0x0c00_8020, 1),
+        ("st4 {v0.4s-v3.4s}, [x1]", 0x4c00_0820, 4),
+        ("ld1 {v0.h}[1], [x1]", 0x0d40_4820, 2),
+        ("ld3r {v0.2s-v2.2s}, [x1]", 0x0d40_e820, 4),
+        ("ldr q0, [x1]", 0x3dc0_0020, 16),
+        ("stp q0, q1, [x1]", 0xad00_0420, 16),
+        ("ldp d0, d1, [x1]", 0x6d40_0420, 8),
+        ("ldp w2, w3, [x1]", 0x2940_0c22, 4),
+        ("stp x2, x3, [x1]", 0xa900_0c22, 8),
+        ("ldaxp x2, x3, [x1]", 0xc87f_8c22, 16),
+        ("casp w2, w3, w4, w5, [x1]", 0x0822_7c24, 8),
+    ];
+    let sctlr = m.mrs("SCTLR_EL1");
+    for (a, page) in [(sctlr::A, VA), (0, VA + 0x1000)] {
+        m.msr("SCTLR_EL1", sctlr | a);
+        for (text, word, align) in cases {
+            for offset in 0..32 {
+                m.cpu.core.regs[1] = page + offset;
+                assert_eq!(m.run(word), offset % align == 0, "{text} at {offset}, SCTLR_EL1.A {a}");
+                if offset % align != 0 {
+                    assert_eq!((m.esr().2 & 0x3f, m.far()), (0x21, page + offset), "{text} at {offset}");
+                }
+            }
+        }
+    }
 }
 
 #[test]

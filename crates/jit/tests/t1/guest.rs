@@ -503,7 +503,7 @@ impl TestCpu {
     fn at(&mut self, va: u64, bytes: u64, m: MemOp) -> Option<&mut [u8]> {
         self.log.push((va, self.core.pc, self.core.budget));
         let o = va.wrapping_sub(MEM);
-        let misaligned = m.aligned && va & (m.size.bytes() - 1) != 0;
+        let misaligned = m.aligned && va & (m.align.bytes() - 1) != 0;
         if misaligned || o >= PAGES * PAGE_SIZE || o + bytes > PAGES * PAGE_SIZE {
             self.core.fault = 1 + misaligned as u64;
             return None;

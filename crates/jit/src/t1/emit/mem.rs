@@ -60,9 +60,9 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
         let tag = if write { offset_of!(TlbEntry, write) } else { offset_of!(TlbEntry, read) };
         // The page of the last byte must match: an access into the next page never does. Where alignment is required,
         // the low bits of the address stay in, and an unaligned one never matches a tag; its last element decides.
-        let size = m.size.bytes();
+        let align = m.align.bytes();
         let (beyond, keep) =
-            if m.aligned { (bytes - size, PAGE_MASK | (size - 1)) } else { (bytes - 1, PAGE_MASK) };
+            if m.aligned { (bytes - align, PAGE_MASK | (align - 1)) } else { (bytes - 1, PAGE_MASK) };
         let last = self.add_imm(va, beyond);
         let keep = self.imm(keep);
         let page = self.b.ins().band(last, keep);

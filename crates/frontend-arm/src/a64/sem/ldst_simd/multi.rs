@@ -25,18 +25,26 @@ fn load_image<E: Emit, const N: usize>(e: &mut E, m: MemOp, va: E::Val) -> Resul
     Ok(image)
 }
 
+/// The access to a register's worth of elements of `1 << size` bytes. Each is an access of its own (Mem[] in
+/// the pseudocode), so that alignment is the element's.
+#[inline(always)]
+const fn elements(q: bool, size: u8) -> MemOp {
+    access(if q { 4 } else { 3 }).elements(Size::from_log2(size as u32))
+}
+
 /// LD1 and ST1 of `N` registers, 16 bytes each where `Q`, else 8.
 #[derive(Clone, Copy, Debug)]
 pub struct Contiguous<const N: usize, const Q: bool, const LOAD: bool> {
     t: u8,
     n: Reg,
     post: Post,
+    size: u8,
 }
 
 impl<const N: usize, const Q: bool, const LOAD: bool> Sem<ArmCpu> for Contiguous<N, Q, LOAD> {
     #[inline(always)]
     fn sem<E: Emit<Cpu = ArmCpu>>(&self, e: &mut E) -> Result<(), E::Fault> {
-        let m = access(if Q { 4 } else { 3 });
+        let m = elements(Q, self.size);
         let base = e.reg(self.n);
         if LOAD {
             let image = load_image::<E, N>(e, m, base)?;
@@ -67,7 +75,7 @@ pub struct Interleaved<const N: usize, const Q: bool, const LOAD: bool> {
 impl<const N: usize, const Q: bool, const LOAD: bool> Sem<ArmCpu> for Interleaved<N, Q, LOAD> {
     #[inline(always)]
     fn sem<E: Emit<Cpu = ArmCpu>>(&self, e: &mut E) -> Result<(), E::Fault> {
-        let m = access(if Q { 4 } else { 3 });
+        let m = elements(Q, self.size);
         let base = e.reg(self.n);
         let shape = e.imm(shape(self.t, self.size, Q));
         let z = e.imm(0);
@@ -83,7 +91,7 @@ impl<const N: usize, const Q: bool, const LOAD: bool> Sem<ArmCpu> for Interleave
                 let k = e.imm(i as u64);
                 let v = e.call(Helper::fp("stn_interleave", interleave::<N>), [shape, k, z])?;
                 let at = e.add_imm(base, i as u64 * 8);
-                e.store(MemOp::new(Size::B8), at, v)?;
+                e.store(elements(false, self.size), at, v)?;
             }
         }
         self.post.write_back(e, self.n, base, N as u64 * m.size.bytes());
@@ -130,8 +138,8 @@ extern "C" fn interleave<const N: usize>(cpu: &mut ArmCpu, shape: u64, k: u64, _
 
 /// LD1, ST1.
 pub fn contiguous<const N: usize, V: Visitor<ArmCpu>>(w: Word, _pc: u64, v: V) -> V::Out {
-    let (t, n, post) = (w.d() as u8, w.rn_sp(), Post::of(w));
-    flags!(w.bit(30), w.bit(22) => |Q, LOAD| v.visit(Contiguous::<N, Q, LOAD> { t, n, post }))
+    let (t, n, post, size) = (w.d() as u8, w.rn_sp(), Post::of(w), w.bits(10, 2) as u8);
+    flags!(w.bit(30), w.bit(22) => |Q, LOAD| v.visit(Contiguous::<N, Q, LOAD> { t, n, post, size }))
 }
 
 /// LD2 to LD4, ST2 to ST4. One-element registers (`1D`) are reserved.
