@@ -16,16 +16,20 @@ use crate::a64::regs;
 use crate::a64::sem::flags;
 use crate::a64::word::Word;
 
+/// The bits of an address that the monitor remembers: not the tag, which is no part of the physical address that it
+/// marks (Arm ARM B2.12.1). Without TBI an access with another top byte faults on its own.
+const MARKED: u64 = u64::MAX >> 8;
+
 /// Marks the local monitor with the address and the value or values loaded.
 extern "C" fn monitor(cpu: &mut ArmCpu, va: u64, lo: u64, hi: u64) -> u64 {
-    cpu.core.excl_addr = va;
+    cpu.core.excl_addr = va & MARKED;
     cpu.core.excl_val = [lo, hi];
     0
 }
 
 /// The values loaded from `va` if the monitor is marked for it. Opens the monitor in any case.
 fn take_monitor(cpu: &mut ArmCpu, va: u64) -> Option<[u64; 2]> {
-    let hit = cpu.core.excl_addr == va;
+    let hit = cpu.core.excl_addr == va & MARKED;
     cpu.core.excl_addr = TAG_NONE;
     hit.then_some(cpu.core.excl_val)
 }
@@ -188,4 +192,24 @@ pub(super) fn join<E: Emit<Cpu = ArmCpu>>(e: &mut E, lo: E::Val, hi: E::Val) -> 
     let lo = e.zext(Width::W32, lo);
     let hi = e.bin(Bin::Shl, Width::W64, hi, n);
     e.bin(Bin::Or, Width::W64, lo, hi)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::CpuModel;
+    use crate::testing::{Machine, RAM};
+
+    #[test]
+    fn the_monitor_marks_memory_whatever_the_tag_of_the_address() {
+        let mut m = Machine::new(CpuModel::max());
+        // TCR_EL1.TBI0.
+        m.msr("TCR_EL1", 1 << 37);
+        m.poke(RAM, 5);
+        m.cpu.core.regs[1] = 0xab << 56 | RAM;
+        m.cpu.core.regs[3] = 7;
+        m.cpu.core.regs[4] = RAM;
+        assert!(m.run(0xc85f_7c20), "ldxr x0, [x1]");
+        assert!(m.run(0xc802_7c83), "stxr w2, x3, [x4]");
+        assert_eq!((m.cpu.core.regs[0], m.cpu.core.regs[2]), (5, 0));
+    }
 }
