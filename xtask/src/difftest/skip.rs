@@ -4,7 +4,7 @@ use lyrebird_frontend_arm::a64::table::{self, Feature, Group, Row};
 use lyrebird_frontend_arm::a64::word::Word;
 use lyrebird_frontend_arm::sys;
 
-use crate::state::{After, Outcome};
+use crate::state::{After, CODE, Outcome};
 
 /// Rows that are left out as a whole.
 const ROWS: &[(&str, &str)] = &[
@@ -79,6 +79,9 @@ pub fn explained(word: u32, got: &After, want: &After) -> Option<&'static str> {
         // The host has no address for what it cannot address itself.
         (Outcome::Abort(at), Outcome::Abort(0)) if at << 8 >> 55 != 0 && same_but_address() => {
             Some("the oracle's host has no fault address beyond 47 bits")
+        }
+        (Outcome::Abort(at), _) if at.wrapping_sub(CODE) < 0x1000 && want.outcome != got.outcome => {
+            Some("the oracle's code page is writable, ours is not")
         }
         (Outcome::Abort(_), Outcome::End) if row.name == "SYS" => {
             Some("QEMU's cache maintenance does not access memory, and so does not fault")

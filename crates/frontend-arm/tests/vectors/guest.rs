@@ -131,6 +131,8 @@ impl Guest {
             compiling: 0,
         };
         guest.map();
+        let pristine = window();
+        guest.window_mut().copy_from_slice(&pristine);
         guest
     }
 
