@@ -8,7 +8,8 @@ use anyhow::{Context, Result, bail};
 pub fn main(args: &[String]) -> Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
-        .args(["test", "--release", "--package", "lyrebird", "--test", "debian", "--"])
+        // With the whole workspace's features, so that nothing is built anew after `cargo test --workspace`.
+        .args(["test", "--release", "--workspace", "--test", "debian", "--"])
         .args(["--test-threads=1", "--nocapture"])
         .env("LYREBIRD_BOOT_TEST", "1")
         .env("LYREBIRD_BOOT_ARGS", args.join(" "))

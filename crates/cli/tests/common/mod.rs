@@ -23,8 +23,21 @@ pub fn run(args: &[&str]) -> (i32, String, String) {
     (out.status.code().unwrap_or(-1), text(&out.stdout), text(&out.stderr))
 }
 
-/// What a process has said so far.
-type Heard = Arc<(Mutex<String>, Condvar)>;
+/// What a process has said so far, and whether that is all it will say.
+#[derive(Default)]
+struct Said {
+    text: String,
+    ended: bool,
+}
+
+type Heard = Arc<(Mutex<Said>, Condvar)>;
+
+/// The end of a console's output, for messages: enough lines to see what the guest was at.
+fn last_lines(text: &str) -> String {
+    const LINES: usize = 40;
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(LINES)..].join("\n")
+}
 
 /// A process that one talks with.
 pub struct Session {
@@ -44,9 +57,11 @@ impl Session {
         std::thread::spawn(move || {
             let mut buf = [0; 4096];
             while let Ok(n @ 1..) = from.read(&mut buf) {
-                ear.0.lock().unwrap().push_str(&String::from_utf8_lossy(&buf[..n]));
+                ear.0.lock().unwrap().text.push_str(&String::from_utf8_lossy(&buf[..n]));
                 ear.1.notify_all();
             }
+            ear.0.lock().unwrap().ended = true;
+            ear.1.notify_all();
         });
         Session { child, to: Box::new(to), heard, at: 0 }
     }
@@ -60,30 +75,40 @@ impl Session {
 
     /// Sends text.
     pub fn send(&mut self, text: &str) {
-        self.to.write_all(text.as_bytes()).expect("send");
-        self.to.flush().expect("send");
+        if let Err(e) = self.to.write_all(text.as_bytes()).and_then(|()| self.to.flush()) {
+            self.give_up(&format!("cannot send {text:?}: {e}"));
+        }
+    }
+
+    /// Ends the process and the test; the message has the last lines that the process said.
+    fn give_up(&mut self, why: &str) -> ! {
+        drop(self.child.kill());
+        let heard = self.heard.0.lock().unwrap();
+        panic!("{why}; the last lines:\n{}", last_lines(&heard.text));
     }
 
     /// Waits until `text` comes, after what was expected before, and returns what came up to and with it.
     pub fn expect(&mut self, text: &str, limit: Duration) -> String {
         let deadline = Instant::now() + limit;
         let mut heard = self.heard.0.lock().unwrap();
-        loop {
-            if let Some(n) = heard[self.at..].find(text) {
+        let why = loop {
+            if let Some(n) = heard.text[self.at..].find(text) {
                 let end = self.at + n + text.len();
-                let came = heard[self.at..end].to_string();
+                let came = heard.text[self.at..end].to_string();
                 self.at = end;
                 return came;
             }
+            if heard.ended {
+                break format!("the output ended before {text:?}");
+            }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                let rest = heard[self.at..].to_string();
-                drop(heard);
-                drop(self.child.kill());
-                panic!("no {text:?} within {limit:?}; instead:\n{rest}");
+                break format!("no {text:?} within {limit:?}");
             }
             heard = self.heard.1.wait_timeout(heard, left).unwrap().0;
-        }
+        };
+        drop(heard);
+        self.give_up(&why)
     }
 
     /// Waits for the end of the process.
@@ -95,8 +120,7 @@ impl Session {
             }
             std::thread::sleep(Duration::from_millis(10));
         }
-        drop(self.child.kill());
-        panic!("still running after {limit:?}; said:\n{}", self.heard.0.lock().unwrap());
+        self.give_up(&format!("still running after {limit:?}"))
     }
 }
 
