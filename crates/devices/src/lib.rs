@@ -16,6 +16,8 @@ pub mod lifecycle;
 pub mod pl011;
 pub mod pl031;
 pub mod pl061;
+pub mod port;
+pub mod power;
 pub mod regmap;
 pub mod timer;
 pub mod virtio_mmio;
@@ -27,6 +29,8 @@ pub use lifecycle::{Device, Snapshot, SnapshotError};
 pub use pl011::Pl011;
 pub use pl031::Pl031;
 pub use pl061::Pl061;
+pub use port::{PortBus, PortDevice};
+pub use power::{PowerRequest, PowerSink};
 pub use timer::GenericTimer;
 pub use virtio_mmio::EmptyVirtioMmio;
 
