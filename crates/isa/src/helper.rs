@@ -6,13 +6,16 @@
 /// the CPU and setting [`crate::Core::fault`]; its return value is then ignored.
 pub type HelperFn<C> = extern "C" fn(&mut C, u64, u64, u64) -> u64;
 
-/// What a helper may touch; the compiler keeps in registers what a helper cannot see.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a helper may touch, weakest first; the compiler keeps in registers what a helper cannot see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Effects {
     /// Arguments to result only. Cannot fault.
     Pure,
     /// Also reads and writes vector registers and floating-point control and status. Cannot fault.
     Fp,
+    /// Reads and writes system registers and devices, and what it reads may change by itself (counters). Sees no
+    /// register of [`crate::Core`]. Cannot fault. Engines that run code twice call it once.
+    Sys,
     /// Anything: general registers, flags, memory, system registers. May fault.
     Cpu,
 }
@@ -36,6 +39,11 @@ impl<C> Helper<C> {
     /// A helper with [`Effects::Fp`].
     pub const fn fp(name: &'static str, f: HelperFn<C>) -> Helper<C> {
         Helper { name, f, effects: Effects::Fp }
+    }
+
+    /// A helper with [`Effects::Sys`].
+    pub const fn sys(name: &'static str, f: HelperFn<C>) -> Helper<C> {
+        Helper { name, f, effects: Effects::Sys }
     }
 
     /// A helper with [`Effects::Cpu`].

@@ -178,11 +178,7 @@ impl<C: Cpu> Emit for Scan<C> {
     fn vbin(&mut self, _op: VBin, _lane: Lane, _a: (), _b: ()) {}
     fn vsplat(&mut self, _lane: Lane, _v: ()) {}
     fn call(&mut self, h: Helper<C>, _args: [(); 3]) -> Result<(), Infallible> {
-        self.seen.helper = match (self.seen.helper, h.effects) {
-            (Some(Effects::Cpu), _) | (_, Effects::Cpu) => Some(Effects::Cpu),
-            (Some(Effects::Fp), _) | (_, Effects::Fp) => Some(Effects::Fp),
-            _ => Some(Effects::Pure),
-        };
+        self.seen.helper = self.seen.helper.max(Some(h.effects));
         self.seen.faults |= h.effects == Effects::Cpu;
         Ok(())
     }

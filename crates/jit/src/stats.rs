@@ -33,6 +33,8 @@ pub struct EngineStats {
     pub faults: u64,
     /// Returns to the dispatcher.
     pub exits: u64,
-    /// Regions compared by verify mode.
+    /// Entries of regions compared by verify mode.
     pub verified: u64,
+    /// Guest instructions compared by it.
+    pub verified_insns: u64,
 }

@@ -39,7 +39,7 @@ impl MachineStats {
     /// Adds what one CPU and its engine counted.
     pub(crate) fn add(&mut self, cpu: &ArmCpu, engine: &EngineStats) {
         sum!(self.engine, engine; retired t1_retired blocks decoded blocks_dropped t0_flushes regions region_insns
-            region_bytes regions_dropped regions_stale regions_failed compile_ns faults exits verified);
+            region_bytes regions_dropped regions_stale regions_failed compile_ns faults exits verified verified_insns);
         let (c, from) = (&mut self.cpu, &cpu.counters);
         sum!(c, from; retired irq fiq serror illegal_returns sleeps);
         for (n, from) in c.sync.iter_mut().zip(&from.sync) {
@@ -141,7 +141,7 @@ impl fmt::Display for MachineStats {
         )?;
         line("compile time", format!("{:.3} s", e.compile_ns as f64 / 1e9))?;
         if e.verified > 0 {
-            line("regions verified", e.verified.to_string())?;
+            line("regions verified", format!("{} times, {} instructions", e.verified, e.verified_insns))?;
         }
         line("dispatcher entries", e.exits.to_string())?;
         line("TLB misses", format!("{}, {} table walks", m.misses, m.walks))?;

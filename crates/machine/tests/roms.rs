@@ -121,7 +121,10 @@ fn loops() {
     check("loops", &tiers(), &[V2]);
 }
 
-// The timer ROM is not among these: the tiers read the counter one after the other, and it goes on.
+#[test]
+fn timer_verified() {
+    check("timer", &verify(), &[V2, V3]);
+}
 
 #[test]
 fn exceptions_verified() {
@@ -149,19 +152,16 @@ fn tlb_verified() {
 }
 
 #[test]
-#[ignore = "takes minutes"]
 fn smc_verified() {
     check("smc", &verify(), &[V2]);
 }
 
 #[test]
-#[ignore = "takes minutes"]
 fn memory_verified() {
     check("memory", &verify(), &[V2]);
 }
 
 #[test]
-#[ignore = "takes minutes"]
 fn loops_verified() {
     check("loops", &verify(), &[V2]);
 }

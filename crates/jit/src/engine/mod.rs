@@ -10,12 +10,13 @@ use lyrebird_isa::state::{JUMP_ENTRIES, JumpEntry, PAGE_MASK, PAGE_SIZE, code_ct
 use crate::config::EngineConfig;
 use crate::stats::EngineStats;
 use crate::t0::block::{HowToDecode, Key};
+use crate::t0::handler::RegionEntry;
 use crate::t0::{BlockCache, BlockId, Exit, Op, Trailer, execute};
 use crate::t1::{CompilerConfig, SlowPaths};
 
 use regions::Regions;
 pub use verify::Divergence;
-use verify::Verified;
+use verify::{Verified, Verifier};
 
 /// Faults in one slice. A guest whose exception vector faults retires nothing, and must not keep the engine from
 /// looking at the stop request and the clock.
@@ -28,6 +29,7 @@ pub struct Engine<C: Cpu> {
     cache: BlockCache<C>,
     jump: Box<[JumpEntry]>,
     regions: Regions<C>,
+    verifier: Verifier,
     stats: EngineStats,
 }
 
@@ -44,6 +46,7 @@ impl<C: Cpu> Engine<C> {
             config,
             cache: BlockCache::default(),
             jump: vec![JumpEntry::EMPTY; JUMP_ENTRIES].into_boxed_slice(),
+            verifier: Verifier::default(),
             stats: EngineStats::default(),
         }
     }
@@ -129,11 +132,11 @@ impl<C: Cpu> Engine<C> {
                     cpu.take_fault(pc);
                 }
                 Exit::Verify => {
-                    let Some(region) = self.cache.owner(op).and_then(|id| self.regions.at(id)) else {
-                        continue;
-                    };
+                    // SAFETY: this exit returns the `enter` of a live block, whose region is alive with it.
+                    let id = unsafe { (*((*op).payload[0] as *const RegionEntry)).id };
+                    let Some(region) = self.regions.get(id) else { continue };
                     self.stats.verified += 1;
-                    let ran = match verify::verify(cpu, region) {
+                    let ran = match self.verifier.run(cpu, region) {
                         Verified::Ran(n) => {
                             // The head itself is for T0: do not come straight back here.
                             interpret = n == 0;
@@ -151,6 +154,7 @@ impl<C: Cpu> Engine<C> {
                             return Err(Box::new(Divergence { report: format!("{report}\n{clif}") }));
                         }
                     };
+                    self.stats.verified_insns += ran;
                     cpu.core_mut().budget -= ran as i64;
                 }
                 why @ (Exit::Link0 | Exit::Link1) => {

@@ -1,6 +1,7 @@
 //! The compiled regions of one vCPU: asked for when a block is hot, entered when they come back, dropped when one of
 //! their blocks is.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 
 use lyrebird_isa::Cpu;
@@ -8,6 +9,7 @@ use lyrebird_isa::scan::Flow;
 use lyrebird_isa::state::{JumpEntry, PAGE_MASK, PAGE_SIZE};
 use rustc_hash::FxHashMap;
 
+use super::verify::Steps;
 use crate::config::{EngineConfig, Tier};
 use crate::stats::EngineStats;
 use crate::t0::block::Key;
@@ -20,7 +22,7 @@ use crate::t1::{
 
 /// A region in use.
 #[derive(Debug)]
-pub struct Region {
+pub struct Region<C> {
     /// The block it is entered at.
     pub head: BlockId,
     /// What it was compiled from.
@@ -30,12 +32,19 @@ pub struct Region {
     /// Keeps the code.
     code: Code,
     members: Vec<BlockId>,
+    /// Verify mode's.
+    steps: OnceCell<Steps<C>>,
 }
 
-impl Region {
+impl<C: Cpu> Region<C> {
     /// The compiled function.
     pub fn function(&self) -> unsafe extern "C" fn(*mut lyrebird_isa::Core) -> u64 {
         self.code.as_region()
+    }
+
+    /// Its instructions, for verify mode.
+    pub fn steps(&self) -> &Steps<C> {
+        self.steps.get_or_init(|| Steps::new(&self.request))
     }
 }
 
@@ -61,7 +70,7 @@ pub struct Regions<C> {
     threshold: u32,
     next_id: u64,
     pending: FxHashMap<u64, Pending>,
-    installed: FxHashMap<u64, Region>,
+    installed: FxHashMap<u64, Region<C>>,
     by_block: FxHashMap<BlockId, Vec<u64>>,
     /// Failures by reason, for the exit report.
     pub failures: HashMap<String, u64>,
@@ -230,7 +239,7 @@ impl<C: Cpu> Regions<C> {
             stats.regions_stale += 1;
             return;
         };
-        let mut entry = Box::new(RegionEntry { entry: region.code.as_region(), retired: 0 });
+        let mut entry = Box::new(RegionEntry { entry: region.code.as_region(), retired: 0, id: region.id });
         if let Some(head) = cache.get_mut(p.head) {
             head.set_enter(&raw mut *entry as u64);
             head.entered = true;
@@ -238,12 +247,19 @@ impl<C: Cpu> Regions<C> {
         cache.redirect(p.head, jump);
         self.installed.insert(
             region.id,
-            Region { head: p.head, request: p.request, entry, code: region.code, members: p.members },
+            Region {
+                head: p.head,
+                request: p.request,
+                entry,
+                code: region.code,
+                members: p.members,
+                steps: OnceCell::new(),
+            },
         );
     }
 
     /// Forgets what is known of a region.
-    fn forget(&mut self, id: u64) -> Option<Region> {
+    fn forget(&mut self, id: u64) -> Option<Region<C>> {
         let region = self.installed.remove(&id);
         let members = match (&region, self.pending.remove(&id)) {
             (Some(r), _) => r.members.clone(),
@@ -317,9 +333,9 @@ impl<C: Cpu> Regions<C> {
         self.installed.values().map(|r| r.entry.retired).sum()
     }
 
-    /// The installed region that starts at `head`.
-    pub fn at(&self, head: BlockId) -> Option<&Region> {
-        self.by_block.get(&head)?.iter().filter_map(|id| self.installed.get(id)).find(|r| r.head == head)
+    /// The installed region with that number.
+    pub fn get(&self, id: u64) -> Option<&Region<C>> {
+        self.installed.get(&id)
     }
 
     /// Compiles a request again for its CLIF and host code.

@@ -160,6 +160,8 @@ pub struct RegionEntry {
     pub entry: unsafe extern "C" fn(core: *mut Core) -> u64,
     /// Instructions retired in it so far.
     pub retired: u64,
+    /// The region's number (the engine's business).
+    pub id: u64,
 }
 
 /// What compiled code returns when [`Core::fault`] is set.
@@ -190,7 +192,7 @@ pub unsafe fn enter_region<C: Cpu>(cpu: *mut C, op: *const Op<C>, budget: i64) -
 /// Handler of [`Trailer::enter`] in verify mode: back to the dispatcher, which runs both tiers.
 ///
 /// # Safety
-/// As for [`super::op::execute`]; the payload's second word is the block's address.
+/// As for [`super::op::execute`]; the payload is a live `*mut RegionEntry` and the block's address.
 pub unsafe fn enter_verify<C: Cpu>(cpu: *mut C, op: *const Op<C>, budget: i64) -> *const Op<C> {
     // SAFETY: by contract; the vCPU thread owns the CPU.
     unsafe {

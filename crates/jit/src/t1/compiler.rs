@@ -140,6 +140,7 @@ impl<C: Cpu> Compiler<C> {
             call_conv: isa.default_call_conv(),
             tso: cfg!(target_arch = "x86_64"),
             enter_handler: config.chain.then_some(enter_region::<C> as *const () as u64),
+            sys: config.slow.sys.map(|f| f as *const () as u64),
             frontend: isa.frontend_config(),
         };
         let mut compiler = Compiler {

@@ -35,6 +35,8 @@ pub struct Host {
     pub tso: bool,
     /// Address of the T0 handler that enters regions, where regions may enter one another.
     pub enter_handler: Option<u64>,
+    /// Address of [`SlowPaths::sys`].
+    pub sys: Option<u64>,
     /// What [`FunctionBuilder::finalize`] wants to know.
     pub frontend: TargetFrontendConfig,
 }
@@ -118,6 +120,7 @@ pub fn build_region<C: Cpu>(
         next,
         fault,
         verify: request.verify,
+        sys: host.sys.filter(|_| request.verify),
         tso: host.tso,
         page: head_pc & PAGE_MASK,
     };

@@ -26,6 +26,8 @@ pub struct SlowPaths {
     pub rmw: extern "C" fn(core: *mut Core, va: u64, memop: u64, v: u64, op: u64) -> u64,
     /// Atomic compare-and-swap. Returns the old value.
     pub cas: extern "C" fn(core: *mut Core, va: u64, memop: u64, expected: u64, new: u64) -> u64,
+    /// Takes the place of every helper with [`lyrebird_isa::Effects::Sys`] in regions compiled for verify mode.
+    pub sys: Option<extern "C" fn(core: *mut Core, a0: u64, a1: u64, a2: u64) -> u64>,
 }
 
 impl SlowPaths {
@@ -40,6 +42,7 @@ impl SlowPaths {
             store128: store128::<C>,
             rmw: rmw::<C>,
             cas: cas::<C>,
+            sys: None,
         }
     }
 }

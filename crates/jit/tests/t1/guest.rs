@@ -4,7 +4,8 @@
 use lyrebird_isa::cpu::{CodePage, Event};
 use lyrebird_isa::interp::{Interp, Next};
 use lyrebird_isa::state::{
-    JUMP_ENTRIES, JumpEntry, PAGE_SIZE, REG_SINK, REG_ZERO, TAG_NONE, TLB_ENTRIES, TlbEntry, tlb_index,
+    JUMP_ENTRIES, JumpEntry, PAGE_MASK, PAGE_SIZE, REG_SINK, REG_ZERO, TAG_NONE, TLB_ENTRIES, TlbEntry,
+    tlb_index,
 };
 use lyrebird_isa::{
     Bin, Cc, Cond, Core, Cpu, Emit, FlagOp, Helper, JumpKind, Lane, MemOp, Order, Reg, Rmw, Sem, Size, Term,
@@ -101,6 +102,8 @@ pub mod group {
     pub const BIN_IMM: u8 = 22;
     /// Writes a register and then faults, which `Emit` forbids.
     pub const ROGUE: u8 = 23;
+    /// Reads a counter that never stands still. Where `sub` is 0 its helper says that it is pure, which is a lie.
+    pub const COUNTER: u8 = 24;
 
     pub const BCOND: u8 = 32;
     pub const CBZ: u8 = 33;
@@ -204,6 +207,11 @@ extern "C" fn system(cpu: &mut TestCpu, a: u64, b: u64, r: u64) -> u64 {
         cpu.core.set_nzcv(nzcv ^ 0xa000_0000);
     }
     sum
+}
+
+extern "C" fn counter(cpu: &mut TestCpu, _: u64, _: u64, _: u64) -> u64 {
+    cpu.ticks += 1;
+    cpu.ticks
 }
 
 impl Sem<TestCpu> for Plain {
@@ -360,6 +368,16 @@ impl Sem<TestCpu> for Plain {
                 let v = e.bool_val(c);
                 e.set_reg(dst(i.d), v);
             }
+            group::COUNTER => {
+                let h = if i.sub == 0 {
+                    Helper::pure("counter", counter)
+                } else {
+                    Helper::sys("counter", counter)
+                };
+                let zero = e.imm(0);
+                let r = e.call(h, [zero, zero, zero])?;
+                e.set_reg(dst(i.d), r);
+            }
             group::FENCE => e.fence(),
             group::ROGUE => {
                 let a = e.reg(src(i.n));
@@ -432,6 +450,10 @@ pub struct TestCpu {
     tlb_unpriv: Box<[TlbEntry]>,
     pub jump: Box<[JumpEntry]>,
     pub log: Vec<Slow>,
+    /// See [`group::COUNTER`].
+    pub ticks: u64,
+    /// Slices left.
+    pub slices: u64,
 }
 
 impl TestCpu {
@@ -445,6 +467,8 @@ impl TestCpu {
             tlb_unpriv: empty(),
             jump: vec![JumpEntry::EMPTY; JUMP_ENTRIES].into_boxed_slice(),
             log: Vec::new(),
+            ticks: 0,
+            slices: 0,
         };
         cpu.fill_tlb();
         cpu
@@ -569,12 +593,20 @@ unsafe impl Cpu for TestCpu {
             None => String::from("(truncated)"),
         }
     }
-    fn fetch(&mut self, _va: u64) -> Option<CodePage> {
-        None
+    fn fetch(&mut self, va: u64) -> Option<CodePage> {
+        let pa = va.wrapping_sub(MEM) & PAGE_MASK;
+        let page = self.mem.get(pa as usize..)?;
+        Some(CodePage { pa, host: page.as_ptr() })
     }
     fn take_fault(&mut self, _pc: u64) {}
     fn poll(&mut self, _retired: u64) -> Event {
-        Event::Stop
+        match self.slices.checked_sub(1) {
+            Some(n) => {
+                self.slices = n;
+                Event::Run
+            }
+            None => Event::Stop,
+        }
     }
     fn wait(&mut self) {}
     fn watch_code(&mut self, _pa: u64) {}

@@ -1,10 +1,11 @@
-//! T1 against the interpreter and against the definitions in `isa::ops`.
+//! T1 against the interpreter and against the definitions in `isa::ops`, and verify mode, which does the like.
 
 mod control;
 mod cost;
 mod guest;
 mod ops;
 mod random;
+mod verify;
 
 use guest::{Insn, LEN, TestCpu};
 use lyrebird_isa::state::{JumpEntry, jump_index};
@@ -58,7 +59,7 @@ pub(crate) struct Entered {
 
 impl Entered {
     pub(crate) fn new(region: CompiledRegion) -> Entered {
-        let entry = Box::new(RegionEntry { entry: region.code.as_region(), retired: 0 });
+        let entry = Box::new(RegionEntry { entry: region.code.as_region(), retired: 0, id: 0 });
         let op = Box::new(Op { handler: enter_region::<TestCpu>, payload: [&raw const *entry as u64, 0] });
         Entered { region, op, _entry: entry }
     }

@@ -1,9 +1,8 @@
 //! Exception generation, hints, barriers, and the access to system registers and instructions (Arm ARM
 //! C4.1.66). What a register or instruction does stands in [`crate::sys`].
 
-use lyrebird_isa::{Bin, Emit, Helper, Reg, Sem, Term, Visitor, Width};
+use lyrebird_isa::{Bin, Emit, Helper, HelperFn, Reg, Sem, Term, Visitor, Width};
 
-use super::flags;
 use super::undefined::unallocated;
 use crate::ArmCpu;
 use crate::a64::regs;
@@ -407,9 +406,28 @@ impl Sem<ArmCpu> for MrsNzcv {
     }
 }
 
-/// MRS through a helper. Without `CHECKED` it cannot fault at this level, and sees no general register.
+/// How an access to a system register calls its helper.
+mod how {
+    /// FPCR and FPSR: cannot fault at this level, and sees no general register.
+    pub const FP: u8 = 0;
+    /// The same for all others.
+    pub const SYS: u8 = 1;
+    /// May fault.
+    pub const CHECKED: u8 = 2;
+}
+
+/// The helper of an access.
+const fn sys_helper<const HOW: u8>(name: &'static str, f: HelperFn<ArmCpu>) -> Helper<ArmCpu> {
+    match HOW {
+        how::FP => Helper::fp(name, f),
+        how::SYS => Helper::sys(name, f),
+        _ => Helper::cpu(name, f),
+    }
+}
+
+/// MRS through a helper.
 #[derive(Clone, Copy, Debug)]
-pub struct MrsCall<const CHECKED: bool> {
+pub struct MrsCall<const HOW: u8> {
     d: Reg,
     id: u16,
 }
@@ -419,12 +437,11 @@ extern "C" fn mrs_helper(cpu: &mut ArmCpu, id: u64, t: u64, _: u64) -> u64 {
     sys::read(cpu, id as u16, t.min(31) as u32)
 }
 
-impl<const CHECKED: bool> Sem<ArmCpu> for MrsCall<CHECKED> {
+impl<const HOW: u8> Sem<ArmCpu> for MrsCall<HOW> {
     #[inline(always)]
     fn sem<E: Emit<Cpu = ArmCpu>>(&self, e: &mut E) -> Result<(), E::Fault> {
         let args = [e.imm(self.id as u64), e.imm(self.d.0 as u64), e.imm(0)];
-        let h = if CHECKED { Helper::cpu("mrs_checked", mrs_helper) } else { Helper::fp("mrs", mrs_helper) };
-        let v = e.call(h, args)?;
+        let v = e.call(sys_helper::<HOW>("mrs", mrs_helper), args)?;
         e.set_reg(self.d, v);
         Ok(())
     }
@@ -443,15 +460,16 @@ pub fn mrs<V: Visitor<ArmCpu>>(w: Word, pc: u64, mode: Mode, v: V) -> V::Out {
     }
     let d = w.rd();
     if r.checked(mode) {
-        return v.visit(MrsCall::<true> { d, id });
+        return v.visit(MrsCall::<{ how::CHECKED }> { d, id });
     }
     match r.read {
         Read::Reg(r) => v.visit(MrsReg { d, r }),
         Read::Nzcv => v.visit(MrsNzcv { d }),
         Read::CurrentEl => v.visit(MrsConst { d, value: (mode.el() as u32) << 2 }),
         Read::SpSel => v.visit(MrsConst { d, value: mode.sp_sel() as u32 }),
-        Read::Field(_) | Read::Call(_) => v.visit(MrsCall::<false> { d, id }),
-        Read::MayFault(_) => v.visit(MrsCall::<true> { d, id }),
+        Read::Field(_) | Read::Call(_) if r.fp => v.visit(MrsCall::<{ how::FP }> { d, id }),
+        Read::Field(_) | Read::Call(_) => v.visit(MrsCall::<{ how::SYS }> { d, id }),
+        Read::MayFault(_) => v.visit(MrsCall::<{ how::CHECKED }> { d, id }),
         Read::None => unallocated(w, pc, v),
     }
 }
@@ -506,10 +524,9 @@ impl Sem<ArmCpu> for MsrDaif {
     }
 }
 
-/// MSR, and system instructions that take an operand, through a helper. With `SYNC` the engine looks at the
-/// CPU again; with `CHECKED` the access may fault or touch general registers.
+/// MSR, and system instructions that take an operand, through a helper.
 #[derive(Clone, Copy, Debug)]
-pub struct MsrCall<const CHECKED: bool> {
+pub struct MsrCall<const HOW: u8> {
     t: Reg,
     id: u16,
 }
@@ -519,12 +536,11 @@ extern "C" fn msr_helper(cpu: &mut ArmCpu, id: u64, value: u64, t: u64) -> u64 {
     0
 }
 
-impl<const CHECKED: bool> Sem<ArmCpu> for MsrCall<CHECKED> {
+impl<const HOW: u8> Sem<ArmCpu> for MsrCall<HOW> {
     #[inline(always)]
     fn sem<E: Emit<Cpu = ArmCpu>>(&self, e: &mut E) -> Result<(), E::Fault> {
         let args = [e.imm(self.id as u64), e.reg(self.t), e.imm(self.t.0 as u64)];
-        let h = if CHECKED { Helper::cpu("msr_checked", msr_helper) } else { Helper::fp("msr", msr_helper) };
-        e.call(h, args)?;
+        e.call(sys_helper::<HOW>("msr", msr_helper), args)?;
         Ok(())
     }
 }
@@ -562,10 +578,16 @@ fn write<V: Visitor<ArmCpu>>(w: Word, mode: Mode, v: V, found: Option<(u16, &'st
         Write::Nzcv => v.visit(MsrNzcv { t }),
         Write::Daif if !checked => v.visit(MsrDaif { t }),
         Write::Nop if !checked => v.visit(Nop),
-        Write::Field(..) | Write::Call(_) if !r.sync => {
-            flags!(checked => |CHECKED| v.visit(MsrCall::<CHECKED> { t, id }))
+        Write::Field(..) | Write::Call(_) if !r.sync && !checked => {
+            if r.fp {
+                v.visit(MsrCall::<{ how::FP }> { t, id })
+            } else {
+                v.visit(MsrCall::<{ how::SYS }> { t, id })
+            }
         }
-        Write::MayFault(_) if !r.sync => v.visit(MsrCall::<true> { t, id }),
+        Write::Field(..) | Write::Call(_) | Write::MayFault(_) if !r.sync => {
+            v.visit(MsrCall::<{ how::CHECKED }> { t, id })
+        }
         _ => v.visit(MsrSync { t, id }),
     }
 }

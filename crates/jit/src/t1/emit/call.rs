@@ -21,7 +21,10 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
     }
 
     pub(super) fn emit_call(&mut self, h: Helper<C>, [a0, a1, a2]: [Value; 3]) -> Value {
-        let f = h.f as *const () as u64;
+        let f = match self.env.sys {
+            Some(f) if h.effects == Effects::Sys => f,
+            _ => h.f as *const () as u64,
+        };
         let args = [self.env.core, a0, a1, a2];
         if h.effects != Effects::Cpu {
             return self.call_host(f, args);

@@ -101,6 +101,8 @@ pub(super) struct Env {
     pub fault: Block,
     /// All accesses go out of line.
     pub verify: bool,
+    /// What is called instead of helpers with [`lyrebird_isa::Effects::Sys`].
+    pub sys: Option<u64>,
     /// The host keeps loads and stores in order, but for a load passing an earlier store.
     pub tso: bool,
     /// Virtual page of the region.
