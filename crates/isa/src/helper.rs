@@ -11,7 +11,8 @@ pub type HelperFn<C> = extern "C" fn(&mut C, u64, u64, u64) -> u64;
 pub enum Effects {
     /// Arguments to result only. Cannot fault.
     Pure,
-    /// Also reads and writes vector registers and floating-point control and status. Cannot fault.
+    /// Also reads and writes vector registers, floating-point control and status, and the exclusive monitor. Cannot
+    /// fault.
     Fp,
     /// Reads and writes system registers and devices, and what it reads may change by itself (counters). Sees no
     /// register of [`crate::Core`]. Cannot fault. Engines that run code twice call it once.

@@ -70,7 +70,7 @@ impl<const SIZE: u8, const ACQUIRE: bool> Sem<ArmCpu> for LoadExclusive<SIZE, AC
     fn sem<E: Emit<Cpu = ArmCpu>>(&self, e: &mut E) -> Result<(), E::Fault> {
         let (va, zero) = (e.reg(self.n), e.imm(0));
         let v = e.load(aligned(SIZE, order(ACQUIRE, false)), va)?;
-        e.call(Helper::cpu("monitor", monitor), [va, v, zero])?;
+        e.call(Helper::fp("monitor", monitor), [va, v, zero])?;
         e.set_reg(self.t, v);
         Ok(())
     }
@@ -127,13 +127,13 @@ impl<const SF: bool, const ACQUIRE: bool> Sem<ArmCpu> for LoadExclusivePair<SF, 
             if ACQUIRE {
                 e.fence();
             }
-            e.call(Helper::cpu("monitor", monitor), [va, lo, hi])?;
+            e.call(Helper::fp("monitor", monitor), [va, lo, hi])?;
             e.set_reg(self.t, lo);
             e.set_reg(self.t2, hi);
         } else {
             let zero = e.imm(0);
             let v = e.load(aligned(3, order(ACQUIRE, false)), va)?;
-            e.call(Helper::cpu("monitor", monitor), [va, v, zero])?;
+            e.call(Helper::fp("monitor", monitor), [va, v, zero])?;
             let (lo, hi) = split(e, v);
             e.set_reg(self.t, lo);
             e.set_reg(self.t2, hi);
