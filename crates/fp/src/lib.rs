@@ -1,13 +1,14 @@
 //! Software floating point, exact to the bit and to the exception flag, as a guest CPU defines it.
 //!
-//! Operations work on raw bit patterns of a [`Format`] ([`F16`], [`F32`], [`F64`]) under a run-time [`Policy`]
-//! (rounding mode, flush-to-zero, NaN rules) and accumulate exceptions in [`Flags`]; both live in an [`Env`].
-//! Names and rules follow the pseudocode of the Arm ARM (`shared/functions/float`); what differs between
-//! architectures is a field of the policy.
+//! Operations work on raw bit patterns of a [`Format`] ([`F16`], [`F32`], [`F64`]) under a run-time
+//! [`Policy`] (rounding mode, flush-to-zero, NaN rules) and accumulate exceptions in [`Flags`]; both live in
+//! an [`Env`]. Names and rules follow the pseudocode of the Arm ARM (`shared/functions/float`); what differs
+//! between architectures is a field of the policy. x86 has operations of its own, in [`x86`].
 //!
 //! Where the result of the host's own arithmetic is provably the same, it is used (see [`mod@format`]).
 
 pub mod format;
+pub mod x86;
 
 mod add;
 mod compare;
