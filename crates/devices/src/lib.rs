@@ -19,6 +19,7 @@ pub mod pl061;
 pub mod port;
 pub mod power;
 pub mod regmap;
+pub mod time;
 pub mod timer;
 pub mod virtio_mmio;
 
@@ -31,6 +32,7 @@ pub use pl031::Pl031;
 pub use pl061::Pl061;
 pub use port::{PortBus, PortDevice};
 pub use power::{PowerRequest, PowerSink};
+pub use time::TimeSource;
 pub use timer::GenericTimer;
 pub use virtio_mmio::EmptyVirtioMmio;
 
