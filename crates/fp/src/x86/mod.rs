@@ -7,6 +7,8 @@
 pub mod sse;
 pub mod x87;
 
+use crate::env::Round;
+
 /// Set of exceptions, in the bit positions of MXCSR and of the x87 status word; shifted by 7 or not at all,
 /// those are the positions of the masks as well.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,5 +54,16 @@ impl Exceptions {
     #[inline(always)]
     pub const fn is_empty(self) -> bool {
         self.0 == 0
+    }
+}
+
+/// Decodes a rounding control field (SDM Vol. 1, table 4-8).
+#[inline(always)]
+pub(crate) const fn rc(field: u32) -> Round {
+    match field & 3 {
+        0 => Round::NearestEven,
+        1 => Round::Down,
+        2 => Round::Up,
+        _ => Round::Zero,
     }
 }

@@ -9,7 +9,7 @@ use crate::format::Format;
 use crate::int::split;
 use crate::num::Class;
 use crate::round::rounds_up;
-use crate::x86::Exceptions;
+use crate::x86::{Exceptions, rc};
 
 /// `a` of format `S` in format `D`, rounded as `mode` says. To and from F16, DAZ and FTZ do not concern the
 /// F16 side, and an F16 denormal raises nothing (SDM Vol. 1, 14.4.1).
@@ -104,7 +104,7 @@ pub fn from_int<F: Format>(env: &mut Env, v: i64) -> F::Bits {
 /// control, bit 2 set for that of MXCSR instead, bit 3 set to suppress PE.
 #[inline]
 pub fn round_int<F: Format>(env: &mut Env, a: F::Bits, imm: u8) -> F::Bits {
-    let mode = if imm & 4 != 0 { env.round } else { super::env::rc(imm as u32) };
+    let mode = if imm & 4 != 0 { env.round } else { rc(imm as u32) };
     let x = unpack::<F>(env, a);
     match x.class {
         Class::Quiet | Class::Signalling => return propagate::<F, 1>(env, [(x, a)]),

@@ -1,7 +1,7 @@
 //! MXCSR (SDM Vol. 1, 10.2.3).
 
 use crate::env::Round;
-use crate::x86::Exceptions;
+use crate::x86::{Exceptions, rc};
 
 /// What MXCSR selects, and the exceptions of one instruction.
 #[derive(Clone, Copy, Debug)]
@@ -56,16 +56,5 @@ impl Env {
     #[inline(always)]
     pub(super) const fn masks(&self, e: Exceptions) -> bool {
         self.masks.contains(e)
-    }
-}
-
-/// Decodes a rounding control field (SDM Vol. 1, table 4-8).
-#[inline(always)]
-pub(crate) const fn rc(field: u32) -> Round {
-    match field & 3 {
-        0 => Round::NearestEven,
-        1 => Round::Down,
-        2 => Round::Up,
-        _ => Round::Zero,
     }
 }

@@ -12,6 +12,9 @@ mod nan;
 mod num;
 mod round;
 
+pub(super) use compare::outcome;
+pub(super) use round::cut;
+
 pub use arith::{add, div, max, min, mul, sqrt, sub};
 pub use compare::{cmp, compare};
 pub use convert::{convert, from_int, round_int, to_int};

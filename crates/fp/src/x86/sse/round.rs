@@ -25,7 +25,7 @@ pub(super) fn round_as<F: Format>(
     debug_assert!(sig >> 127 == 1);
     // As if the exponent were unbounded: that decides whether the result is tiny or huge (SDM Vol. 1,
     // 4.9.1.5).
-    let (int, inexact) = cut(mode, sign, sig, 128 - F::PREC);
+    let (int, inexact, _) = cut(mode, sign, sig, 128 - F::PREC);
     let carry = int >> F::PREC != 0;
     if exp + (carry as i32) < F::EMIN {
         if !env.masks(Exceptions::UE) {
@@ -42,7 +42,7 @@ pub(super) fn round_as<F: Format>(
             env.raise(Exceptions::PE);
             return F::zero(sign);
         }
-        let (int, inexact) = cut(mode, sign, sig, 128 - F::PREC + (F::EMIN - exp) as u32);
+        let (int, inexact, _) = cut(mode, sign, sig, 128 - F::PREC + (F::EMIN - exp) as u32);
         if inexact {
             env.raise(Exceptions::UE);
             env.raise(Exceptions::PE);
@@ -64,14 +64,15 @@ pub(super) fn round_as<F: Format>(
     F::join(sign, field as u32, if carry { 0 } else { int & F::FRAC_MASK })
 }
 
-/// `sig / 2^drop` rounded to an integer, and whether that is inexact. `drop` is at least 1.
+/// `sig / 2^drop` rounded to an integer, whether that is inexact, and whether it was rounded up. `drop` is at
+/// least 1.
 #[inline(always)]
-pub(crate) fn cut(mode: Round, sign: bool, sig: u128, drop: u32) -> (u64, bool) {
+pub(crate) fn cut(mode: Round, sign: bool, sig: u128, drop: u32) -> (u64, bool, bool) {
     let (int, rest) = match drop {
         0..128 => ((sig >> drop) as u64, sig << (128 - drop)),
         128 => (0, sig),
         _ => (0, 1),
     };
     let up = rounds_up(mode, sign, int & 1 != 0, rest != 0, rest.cmp(&(1 << 127)));
-    (int + up as u64, rest != 0)
+    (int + up as u64, rest != 0, up)
 }

@@ -1,1 +1,29 @@
 //! Operations of the FPU in double extended precision (SDM Vol. 1, chapter 8).
+//!
+//! An instruction makes an [`Env`] of the control word, runs its operation, and asks [`Env::blocked`] (for
+//! stores, [`Env::store_blocked`]) whether its destination and the stack stay as they were; [`Env::status`]
+//! is what it leaves in the status word. Registers, tags and the stack are the caller's, stack faults
+//! included.
+
+mod arith;
+mod bcd;
+mod compare;
+mod constants;
+mod convert;
+mod env;
+mod f80;
+mod nan;
+mod num;
+mod remainder;
+mod round;
+mod scale;
+
+pub use arith::{add, div, mul, sqrt, sub};
+pub use bcd::{from_bcd, to_bcd};
+pub use compare::{compare, examine};
+pub use constants::Constant;
+pub use convert::{extend, from_int, load, round_int, store, to_int};
+pub use env::Env;
+pub use f80::F80;
+pub use remainder::{Remainder, remainder};
+pub use scale::{extract, scale};
