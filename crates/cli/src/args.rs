@@ -9,7 +9,7 @@ use lyrebird_machine::MODELS;
 
 use crate::guests::debian::Source;
 
-/// Runs a whole ARM machine on any host, in plain user space.
+/// Runs a whole ARM machine in plain user space.
 ///
 /// Without a command, boots the built-in monitor on the `virt` board. Exit codes: 0 when the guest powers off or the
 /// user quits, 124 after --timeout, 1 for bad input and host errors, 2 for a wrong command line.
@@ -35,6 +35,7 @@ pub enum Command {
 
 /// `lyrebird run`.
 #[derive(Debug, Args)]
+#[command(override_usage = "lyrebird run <GUEST> [OPTIONS]\n       lyrebird run --kernel <FILE> [OPTIONS]")]
 pub struct RunArgs {
     /// Ready-made guest (`lyrebird guests` lists them).
     #[arg(required_unless_present_any = ["kernel", "dump_dtb"])]
@@ -76,7 +77,7 @@ pub struct MachineArgs {
     /// Interrupt controller version.
     #[arg(long, value_name = "VERSION", default_value_t = 2, value_parser = clap::value_parser!(u8).range(2..=3))]
     pub gic: u8,
-    /// Guest memory, with suffix K, M or G.
+    /// Guest memory, with suffix K, M, G or T.
     #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = parse_size)]
     pub memory: u64,
     /// Serial console: `stdio` or `file:PATH`.

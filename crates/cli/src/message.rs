@@ -21,10 +21,19 @@ pub fn print(text: &str) {
     });
 }
 
-/// An error and its causes in one line. A cause that the error has told already is left out.
+/// Takes out the number of the host's error, which says nothing that the words before it do not.
+fn without_number(text: &str) -> String {
+    let found =
+        text.split_once(" (os error ").and_then(|(words, rest)| Some((words, rest.split_once(')')?.1)));
+    found.map_or_else(|| text.to_string(), |(words, rest)| format!("{words}{rest}"))
+}
+
+/// An error and its causes in one line. A cause that the error has told already is left out; where the host refuses
+/// a file, what to do follows.
 pub fn chain(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain().map(ToString::to_string) {
+        let cause = without_number(&cause);
         if text.contains(&cause) {
             continue;
         }
@@ -32,6 +41,13 @@ pub fn chain(error: &anyhow::Error) -> String {
             text.push_str(": ");
         }
         text.push_str(&cause);
+    }
+    let kind = error.chain().find_map(|e| e.downcast_ref::<io::Error>()).map(io::Error::kind);
+    match kind {
+        Some(io::ErrorKind::NotFound) => text.push_str("; check the path"),
+        Some(io::ErrorKind::PermissionDenied) => text.push_str("; check the permissions"),
+        Some(io::ErrorKind::StorageFull) => text.push_str("; make room"),
+        _ => {}
     }
     text
 }
@@ -59,6 +75,9 @@ mod tests {
         assert_eq!(chain(&e), "fetch u: write f: disk full");
         let e = Err::<(), _>(io::Error::other("gone")).context("read f").unwrap_err();
         assert_eq!(chain(&e), "read f: gone");
+        assert_eq!(without_number("refused (os error 111); try"), "refused; try");
+        let e = Err::<(), _>(io::Error::from_raw_os_error(2)).context("read f").unwrap_err();
+        assert_eq!(chain(&e), "read f: No such file or directory; check the path");
     }
 
     #[test]

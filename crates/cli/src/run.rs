@@ -1,15 +1,15 @@
 //! `lyrebird` and `lyrebird run`: from the command line to a machine that runs, and to an exit code.
 
 use std::fs::File;
-use std::io::{self, Write};
-use std::path::Path;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use lyrebird_machine::fdt::{Chosen, Seeds};
 use lyrebird_machine::{
-    BootFiles, CpuModel, EngineConfig, GicVersion, MachineStats, Outcome, RunOptions, Tier, VirtConfig,
-    VirtMachine,
+    BootFiles, CpuModel, EngineConfig, GicVersion, MachineError, MachineStats, Outcome, RunOptions, Tier,
+    VirtConfig, VirtMachine,
 };
 
 use crate::args::{MachineArgs, RunArgs, Serial, TierArg};
@@ -40,6 +40,8 @@ struct Job {
     /// For the user.
     what: String,
     files: BootFiles,
+    /// Where the files came from, by the name that errors call them.
+    paths: Vec<(&'static str, PathBuf)>,
     /// What the guest reads when standard input, not being a terminal, ends.
     at_end: &'static [u8],
 }
@@ -48,7 +50,7 @@ struct Job {
 pub fn monitor(args: &MachineArgs) -> Result<u8> {
     let files = BootFiles { kernel: MONITOR.to_vec(), ..BootFiles::default() };
     // Ctrl-U discards a line that was begun.
-    boot(args, Job { what: String::from("the monitor"), files, at_end: b"\x15off\r" })
+    boot(args, Job { what: String::from("the monitor"), files, paths: Vec::new(), at_end: b"\x15off\r" })
 }
 
 /// `lyrebird run`.
@@ -68,6 +70,7 @@ pub fn run(args: &RunArgs) -> Result<u8> {
                 cmdline: args.append.clone().or_else(|| dtb.is_none().then(String::new)),
                 dtb: None,
             },
+            paths: vec![("kernel", path.clone())],
             at_end: b"",
         },
         // The command line demands a kernel for everything but this.
@@ -76,13 +79,15 @@ pub fn run(args: &RunArgs) -> Result<u8> {
             return dump_dtb(args, &VirtMachine::device_tree(&config, None, &chosen)?);
         }
     };
-    let job = Job { files: BootFiles { dtb, ..job.files }, ..job };
+    let mut job = Job { files: BootFiles { dtb, ..job.files }, ..job };
+    job.paths.extend(args.initrd.clone().map(|p| ("initrd", p)));
+    job.paths.extend(args.dtb.clone().map(|p| ("device tree", p)));
     if args.dump_dtb.is_some() {
         let console = Console::start(io::sink())?;
         // Reproducible: the same command line gives the same tree.
         let config = VirtConfig { seeds: Some(Seeds::default()), ..config };
         let mut machine = VirtMachine::new(config, console)?;
-        machine.load(job.files)?;
+        machine.load(job.files).map_err(|e| cannot_boot(e, &job.what, &job.paths))?;
         return dump_dtb(args, machine.dtb().unwrap_or_default());
     }
     boot(&args.machine, job)
@@ -111,6 +116,7 @@ fn guest(name: &str, args: &RunArgs, memory: u64) -> Result<Job> {
             cmdline: Some(cmdline),
             dtb: None,
         },
+        paths: Vec::new(),
         at_end: b"",
     })
 }
@@ -121,19 +127,35 @@ fn initrd(args: &RunArgs, memory: u64) -> Result<Option<Vec<u8>>> {
 
 /// Reads a file that has to fit guest memory.
 fn read(what: &str, path: &Path, memory: u64) -> Result<Vec<u8>> {
-    let meta = std::fs::metadata(path).with_context(|| format!("{what} {}", path.display()))?;
+    let named = || format!("{what} {}", path.display());
+    let file = File::open(path).with_context(named)?;
+    let meta = file.metadata().with_context(named)?;
     if meta.is_dir() {
-        bail!("{what} {}: is a directory", path.display());
+        bail!("{}: is a directory; give a file", named());
     }
+    let room = message::size(memory);
     if meta.len() > memory {
-        bail!(
-            "{what} {}: {} do not fit guest memory of {}; raise --memory",
-            path.display(),
-            message::size(meta.len()),
-            message::size(memory)
-        );
+        let size = message::size(meta.len());
+        bail!("{}: {size} do not fit guest memory of {room}; raise --memory", named());
     }
-    std::fs::read(path).with_context(|| format!("{what} {}", path.display()))
+    // A device or a pipe has no size, and may have no end.
+    let mut bytes = Vec::new();
+    file.take(memory + 1).read_to_end(&mut bytes).with_context(named)?;
+    if bytes.len() as u64 > memory {
+        bail!("{}: goes on after {room}, the guest's memory; raise --memory", named());
+    }
+    Ok(bytes)
+}
+
+/// A file that cannot be loaded, by its path where it has one: errors begin with what the file is for.
+fn cannot_boot(error: MachineError, what: &str, paths: &[(&str, PathBuf)]) -> anyhow::Error {
+    let text = error.to_string();
+    for (part, path) in paths {
+        if let Some(reason) = text.strip_prefix(part).and_then(|t| t.strip_prefix(": ")) {
+            return anyhow!("{part} {}: {reason}", path.display());
+        }
+    }
+    anyhow::Error::from(error).context(format!("cannot boot {what}"))
 }
 
 fn config(args: &MachineArgs) -> Result<VirtConfig> {
@@ -173,7 +195,7 @@ fn boot(args: &MachineArgs, job: Job) -> Result<u8> {
         format!("virt board, {}, GICv{}, {}", config.cpu.name, args.gic, message::size(config.memory));
     let mut machine = VirtMachine::new(config, console.clone())?;
     console.attach(machine.power().clone());
-    machine.load(job.files).with_context(|| format!("cannot boot {}", job.what))?;
+    machine.load(job.files).map_err(|e| cannot_boot(e, &job.what, &job.paths))?;
 
     let power = machine.power().clone();
     let stop = power.clone();

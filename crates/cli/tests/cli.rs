@@ -68,14 +68,14 @@ fn bad_files_are_named() {
     let good = write(&dir, "good", &elf(&OFF));
     refused(&["run", "--kernel", "/no/such/kernel"], &["kernel /no/such/kernel", "No such file"]);
     refused(&["run", "--kernel", dir.path().to_str().unwrap()], &["is a directory"]);
-    refused(&["run", "--kernel", &write(&dir, "empty", b"")], &["empty: kernel: the file is empty"]);
+    refused(&["run", "--kernel", &write(&dir, "empty", b"")], &["kernel /", "empty: the file is empty"]);
     let whole = elf(&OFF);
     refused(&["run", "--kernel", &write(&dir, "cut", &whole[..whole.len() - 4])], &["cut", "truncated"]);
     refused(&["run", "--kernel", &write(&dir, "head", &whole[..40])], &["head", "truncated"]);
     let mut x86 = whole.clone();
     x86[18] = 62;
     refused(&["run", "--kernel", &write(&dir, "x86", &x86)], &["kernel", "x86"]);
-    refused(&["run", "--kernel", &write(&dir, "text", &[b'a'; 100])], &["kernel: unknown format"]);
+    refused(&["run", "--kernel", &write(&dir, "text", &[b'a'; 100])], &["kernel /", "text: unknown format"]);
 
     // Larger than guest memory; a hole on disk.
     let big = dir.path().join("big");
@@ -85,7 +85,9 @@ fn bad_files_are_named() {
     refused(&["run", "--kernel", &good, "--initrd", big, "--memory", "16M"], &["initrd", "--memory"]);
     refused(&["run", "--kernel", &good, "--initrd", "/no/initrd"], &["initrd /no/initrd", "No such file"]);
     refused(&["run", "--kernel", &good, "--dtb", "/no/dtb"], &["device tree /no/dtb", "No such file"]);
-    refused(&["run", "--kernel", &good, "--dtb", &good], &["device tree"]);
+    refused(&["run", "--kernel", &good, "--dtb", &good], &["device tree /", "good: unknown format"]);
+    #[cfg(unix)]
+    refused(&["run", "--kernel", "/dev/zero", "--memory", "16M"], &["kernel /dev/zero", "--memory"]);
     refused(&["run", "--kernel", &good, "--serial", "file:/no/dir/log"], &["/no/dir/log", "No such file"]);
 }
 
@@ -159,7 +161,7 @@ fn guests_of_local_files_need_no_network() {
     let dir = TempDir::new().unwrap();
     let cache = dir.path().join("cache");
     let cache = cache.to_str().unwrap();
-    let (kernel, busybox) = (write(&dir, "kernel", &elf(&OFF)), write(&dir, "busybox", b"\x7fELF..."));
+    let (kernel, busybox) = (write(&dir, "kernel", &elf(&OFF)), write(&dir, "busybox", &elf(&OFF)));
     // An address that answers nobody: whatever asks the network fails.
     let nowhere = ["--mirror", "http://127.0.0.1:9/debian", "--cache", cache];
     refused(&[&["run", "debian-arm64"][..], &nowhere].concat(), &["fetch http://127.0.0.1:9", "--busybox"]);
@@ -181,6 +183,13 @@ fn guests_of_local_files_need_no_network() {
     refused(
         &[&["run", "debian-arm64"][..], &nowhere, &["--kernel", &kernel, "--busybox", &text]].concat(),
         &["text", "not an ELF"],
+    );
+    let mut x86 = elf(&OFF);
+    x86[18] = 62;
+    let x86 = write(&dir, "x86", &x86);
+    refused(
+        &[&["run", "debian-arm64"][..], &nowhere, &["--kernel", &kernel, "--busybox", &x86]].concat(),
+        &["x86", "another processor"],
     );
 }
 

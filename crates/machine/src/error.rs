@@ -1,8 +1,24 @@
 //! Why a machine cannot be built or started.
 
+use std::fmt;
+
 use thiserror::Error;
 
 use crate::loader::LoadError;
+
+/// A size as `--memory` takes it: `1G`, `1536M`, `5000K`, or bytes.
+struct Size(u64);
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (shift, unit) in [(40, 'T'), (30, 'G'), (20, 'M'), (10, 'K')] {
+            if self.0 != 0 && self.0.trailing_zeros() >= shift {
+                return write!(f, "{}{unit}", self.0 >> shift);
+            }
+        }
+        write!(f, "{} bytes", self.0)
+    }
+}
 
 /// A machine cannot be built or started as asked.
 #[derive(Debug, Error)]
@@ -15,7 +31,7 @@ pub enum MachineError {
         min_mib: u64,
     },
     /// Not a multiple of the allocation unit.
-    #[error("memory: {bytes} bytes is not a multiple of {unit_mib} MiB; round it up")]
+    #[error("memory: {} is not a multiple of {unit_mib}M; round it up", Size(*bytes))]
     MemoryUnaligned {
         /// Bytes asked for.
         bytes: u64,
@@ -23,7 +39,7 @@ pub enum MachineError {
         unit_mib: u64,
     },
     /// Less than any guest could use.
-    #[error("memory: {bytes} bytes is too little; give at least {min_mib}M")]
+    #[error("memory: {} is too little; give at least {min_mib}M", Size(*bytes))]
     MemoryTooSmall {
         /// Bytes asked for.
         bytes: u64,
@@ -31,7 +47,11 @@ pub enum MachineError {
         min_mib: u64,
     },
     /// Does not fit the board's memory map.
-    #[error("memory: {bytes} bytes is more than the board's memory map holds; give at most {max_mib}M")]
+    #[error(
+        "memory: {} is more than the board's memory map holds; give at most {}",
+        Size(*bytes),
+        Size(max_mib << 20)
+    )]
     MemoryTooLarge {
         /// Bytes asked for.
         bytes: u64,
@@ -39,7 +59,7 @@ pub enum MachineError {
         max_mib: u64,
     },
     /// More than the host has.
-    #[error("memory: {bytes} bytes is more than the host's {host} bytes; give less")]
+    #[error("memory: {} is more than the host's {}; give less", Size(*bytes), Size(host >> 20 << 20))]
     MemoryBeyondHost {
         /// Bytes asked for.
         bytes: u64,

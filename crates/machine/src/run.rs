@@ -11,7 +11,7 @@ use lyrebird_jit::{Engine, EngineConfig};
 use crate::error::MachineError;
 use crate::power::{Outcome, Power};
 use crate::stats::MachineStats;
-use crate::virt::VirtMachine;
+use crate::virt::{VirtMachine, map};
 
 /// How to run a machine.
 #[derive(Clone, Debug, Default)]
@@ -39,7 +39,8 @@ impl VirtMachine {
             let outcome = self.run_vcpu(&mut engine, &mut cpu)?;
             stats.add(&cpu, &engine.stats());
             if outcome != Outcome::Reset || options.no_reboot {
-                stats.finish(start.elapsed(), self.phys().ram_bytes());
+                let ram = self.phys().ram_ptr(map::RAM_BASE, 1).map(<*mut u8>::cast_const);
+                stats.finish(start.elapsed(), self.phys().ram_bytes(), ram);
                 return Ok((outcome, stats));
             }
             stats.resets += 1;

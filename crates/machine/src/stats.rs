@@ -28,6 +28,8 @@ pub struct MachineStats {
     /// The most memory that the process had resident, guest RAM included, in bytes; `None` where the host does
     /// not tell.
     pub peak_memory: Option<u64>,
+    /// How much of guest RAM is resident at the end, in bytes; `None` where the host does not tell.
+    pub resident_ram: Option<u64>,
 }
 
 /// Adds up the fields of two structures.
@@ -54,10 +56,12 @@ impl MachineStats {
     }
 
     /// Ends the account.
-    pub(crate) fn finish(&mut self, wall: Duration, guest_ram: u64) {
+    pub(crate) fn finish(&mut self, wall: Duration, guest_ram: u64, host_ram: Option<*const u8>) {
         self.wall = wall;
         self.guest_ram = guest_ram;
         self.peak_memory = host::peak_memory();
+        self.resident_ram =
+            host_ram.and_then(|p| host::resident(p.addr()..p.addr().saturating_add(guest_ram as usize)));
     }
 
     /// Millions of guest instructions per second of wall time.
@@ -178,12 +182,18 @@ impl fmt::Display for MachineStats {
             line("resets", self.resets.to_string())?;
         }
         let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
-        match self.peak_memory {
-            Some(peak) => line(
+        match (self.peak_memory, self.resident_ram) {
+            (Some(peak), Some(ram)) => line(
                 "peak memory",
-                format!("{:.1} MiB (guest RAM {:.0} MiB)", mib(peak), mib(self.guest_ram)),
+                format!(
+                    "{:.1} MiB: {:.1} of {:.0} MiB guest RAM in use, {:.1} MiB for everything else",
+                    mib(peak),
+                    mib(ram),
+                    mib(self.guest_ram),
+                    mib(peak.saturating_sub(ram))
+                ),
             ),
-            None => line("guest RAM", format!("{:.0} MiB", mib(self.guest_ram))),
+            _ => line("guest RAM", format!("{:.0} MiB", mib(self.guest_ram))),
         }
     }
 }

@@ -17,7 +17,15 @@ pub fn guests(args: &GuestsArgs) -> Result<()> {
         Some(GuestsAction::Fetch { name, kernel, source }) => {
             let guest = named(name)?;
             let files = debian::fetch_guest(guest, &source.source(kernel.clone()))?;
-            note(&format!("{name} is in {}; start it with: lyrebird run {name}", files.dir.display()));
+            // Where the guest is looked for unless told.
+            let mut start = format!("lyrebird run {name}");
+            if source.suite != "stable" {
+                start += &format!(" --suite {}", source.suite);
+            }
+            if let Some(dir) = &source.cache.cache {
+                start += &format!(" --cache {}", dir.display());
+            }
+            note(&format!("{name} is in {}; start it with: {start}", files.dir.display()));
             Ok(())
         }
         Some(GuestsAction::Remove { name, cache }) => remove(name, cache),

@@ -63,7 +63,15 @@ impl Source {
 }
 
 fn from_file(path: &Path, wanted: impl Fn(&str) -> bool) -> Result<Vec<u8>> {
-    let bytes = std::fs::read(path).with_context(|| format!("read {}", path.display()))?;
+    /// More than any kernel or program; a device may have no end.
+    const LIMIT: u64 = 1 << 30;
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)
+        .and_then(|f| f.take(LIMIT + 1).read_to_end(&mut bytes))
+        .with_context(|| format!("read {}", path.display()))?;
+    if bytes.len() as u64 > LIMIT {
+        bail!("{}: more than 1 GiB; give a package or the file from it", path.display());
+    }
     if bytes.starts_with(b"!<arch>\n") { Ok(deb::extract(path, wanted)?.1) } else { Ok(bytes) }
 }
 
@@ -92,7 +100,13 @@ fn local(what: &str, file: &Path) -> String {
 
 fn initrd_of(busybox: &[u8], whose: &str) -> Result<Vec<u8>> {
     if !busybox.starts_with(b"\x7fELF") {
-        bail!("{whose} is not an ELF program");
+        bail!(
+            "{whose} is not an ELF program; give the package busybox-static for arm64 or the program in it"
+        );
+    }
+    // e_machine, EM_AARCH64.
+    if busybox.get(18..20) != Some(&[183, 0]) {
+        bail!("{whose} is a program for another processor; give the package busybox-static for arm64");
     }
     initramfs::build(busybox, initramfs::INIT)
 }

@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use sha2::{Digest, Sha256};
 use ureq::tls::{RootCerts, TlsConfig};
@@ -79,9 +79,7 @@ pub fn fetch(url: &str, path: &Path, label: &str, expect: &Expect) -> Result<()>
         have = 0;
     }
     if expect.size.is_none() || expect.size != Some(have) {
-        download(url, &part, label, have, expect).with_context(|| {
-            format!("fetch {url} (check the network, or give local files with --kernel and --busybox)")
-        })?;
+        download(url, &part, label, have, expect).with_context(|| format!("fetch {url}"))?;
     }
     let len = fs::metadata(&part).map_or(0, |m| m.len());
     if let Some(size) = expect.size
@@ -95,11 +93,27 @@ pub fn fetch(url: &str, path: &Path, label: &str, expect: &Expect) -> Result<()>
         if got != *want {
             fs::remove_file(&part).with_context(|| format!("remove {}", part.display()))?;
             bail!(
-                "fetch {url}: SHA-256 is {got}, the archive's index says {want}; the download was discarded"
+                "fetch {url}: SHA-256 is {got}, the archive's index says {want}; the download was discarded, \
+                 run the command again or choose another --mirror"
             );
         }
     }
     fs::rename(&part, path).with_context(|| format!("rename to {}", path.display()))
+}
+
+/// Why a request came to nothing, and what to do.
+fn refusal(e: ureq::Error) -> String {
+    const NETWORK: &str = "check the network, or give local files with --kernel and --busybox";
+    const PLACE: &str = "check --mirror and --suite";
+    match e {
+        ureq::Error::StatusCode(code @ (400 | 403 | 404 | 410)) => {
+            format!("the server has no such file (HTTP status {code}); {PLACE}")
+        }
+        ureq::Error::StatusCode(code) => format!("HTTP status {code}; try again later or another --mirror"),
+        ureq::Error::Io(e) => format!("{e}; {NETWORK}"),
+        e @ (ureq::Error::BadUri(_) | ureq::Error::Http(_)) => format!("{e}; {PLACE}"),
+        e => format!("{e}; {NETWORK}"),
+    }
 }
 
 fn download(url: &str, part: &Path, label: &str, have: u64, expect: &Expect) -> Result<()> {
@@ -116,7 +130,7 @@ fn download(url: &str, part: &Path, label: &str, have: u64, expect: &Expect) -> 
     if have > 0 {
         request = request.header("Range", format!("bytes={have}-"));
     }
-    let mut response = request.call()?;
+    let mut response = request.call().map_err(|e| anyhow!(refusal(e)))?;
     let resumed = response.status().as_u16() == 206;
     let start = if resumed { have } else { 0 };
     let mut file = OpenOptions::new()
@@ -139,7 +153,7 @@ fn download(url: &str, part: &Path, label: &str, have: u64, expect: &Expect) -> 
             Ok(0) => break,
             Ok(n) => n,
             Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-            Err(e) => return Err(e).context("connection lost; run the command again to go on"),
+            Err(e) => bail!("connection lost ({e}); run the command again to go on"),
         };
         file.write_all(&buf[..n]).with_context(|| format!("write {}", part.display()))?;
         progress.inc(n as u64);
@@ -223,6 +237,6 @@ mod tests {
             format!("http://{}/f", l.local_addr().unwrap())
         };
         let e = fetch(&url, &dir.path().join("f"), "f", &expect(b"x")).unwrap_err();
-        assert!(e.to_string().contains("--busybox"), "{e:#}");
+        assert!(format!("{e:#}").contains("--busybox"), "{e:#}");
     }
 }
