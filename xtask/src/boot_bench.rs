@@ -12,16 +12,18 @@ const MARKER: &str = "BOOT-BENCH-MARKER";
 const APPEND: &str = "console=ttyAMA0 panic=-1 rdinit=/bin/busybox -- \
      sh -c \"/bin/busybox echo BOOT-BENCH-MARKER; /bin/busybox poweroff -f\"";
 
-const USAGE: &str = "usage: cargo xtask boot-bench [--runs N] [--guest NAME] [--gic 2|3]
-Boots a ready-made guest N times (default 5) under Lyrebird's tiers and under qemu-system-aarch64 -M virt
--cpu cortex-a57 (Debian package qemu-system-arm), in turn.";
+const USAGE: &str = "usage: cargo xtask boot-bench [--runs N] [--guest NAME] [--gic 2|3] [--program FILE] [--only TEXT]
+Boots a ready-made guest N times (default 5) under Lyrebird's tiers and CPU models and under qemu-system-aarch64
+-accel tcg -M virt (Debian package qemu-system-arm), in turn, and prints medians. --program takes a built lyrebird
+instead of building one; --only keeps the contestants with TEXT in their names, beside QEMU's cortex-a57.";
 
 /// One contestant.
 struct Runner {
-    name: &'static str,
+    name: String,
     program: PathBuf,
     args: Vec<String>,
     seconds: Vec<f64>,
+    /// What it said on standard error in its last run.
     report: String,
 }
 
@@ -56,6 +58,17 @@ impl Runner {
         s.get(s.len() / 2).copied().unwrap_or(f64::NAN)
     }
 
+    /// A line of the counters of `--stats`, without its name.
+    fn counter(&self, name: &str) -> Option<&str> {
+        self.report.lines().find_map(|l| l.strip_prefix(name)).map(str::trim)
+    }
+
+    /// MiB of host memory beside guest RAM in use.
+    fn memory(&self) -> Option<&str> {
+        let (_, rest) = self.counter("peak memory")?.split_once("guest RAM in use, ")?;
+        rest.split_whitespace().next()
+    }
+
     fn spread(&self) -> (f64, f64) {
         self.seconds.iter().fold((f64::MAX, 0f64), |(lo, hi), s| (lo.min(*s), hi.max(*s)))
     }
@@ -88,24 +101,11 @@ fn guest_files(lyrebird: &Path, guest: &str) -> Result<(String, String)> {
     Ok((file("vmlinuz")?, file("initrd.gz")?))
 }
 
-/// Runs the command.
-pub fn main(args: &[String]) -> Result<()> {
-    let (mut runs, mut guest, mut gic) = (5usize, String::from("debian-arm64"), String::from("3"));
-    let mut rest = args.iter();
-    while let Some(a) = rest.next() {
-        let mut value = || rest.next().with_context(|| format!("{a} needs a value\n{USAGE}"));
-        match a.as_str() {
-            "--runs" => runs = value()?.parse().with_context(|| format!("--runs\n{USAGE}"))?,
-            "--guest" => guest = value()?.clone(),
-            "--gic" => gic = value()?.clone(),
-            _ => bail!("{USAGE}"),
-        }
-    }
-    let lyrebird = lyrebird()?;
-    let (kernel, initrd) = guest_files(&lyrebird, &guest)?;
-    let own = |name, tier: &str| Runner {
-        name,
-        program: lyrebird.clone(),
+/// Lyrebird with a CPU model on one of its tiers.
+fn own(program: &Path, tier: &str, cpu: &str, gic: &str, (kernel, initrd): (&str, &str)) -> Runner {
+    Runner {
+        name: format!("Lyrebird {tier} {cpu}"),
+        program: program.into(),
         args: strings(&[
             "run",
             "--machine",
@@ -113,24 +113,30 @@ pub fn main(args: &[String]) -> Result<()> {
             "--memory",
             "1G",
             "--gic",
-            &gic,
+            gic,
+            "--cpu",
+            cpu,
             "--tier",
             tier,
             "--stats",
             "--timeout",
             "600",
             "--kernel",
-            &kernel,
+            kernel,
             "--initrd",
-            &initrd,
+            initrd,
             "--append",
             APPEND,
         ]),
         seconds: Vec::new(),
         report: String::new(),
-    };
-    let qemu = Runner {
-        name: "QEMU TCG",
+    }
+}
+
+/// QEMU with a CPU model.
+fn qemu(cpu: &str, gic: &str, (kernel, initrd): (&str, &str)) -> Runner {
+    Runner {
+        name: format!("QEMU {cpu}"),
         program: "qemu-system-aarch64".into(),
         args: strings(&[
             "-accel",
@@ -138,7 +144,7 @@ pub fn main(args: &[String]) -> Result<()> {
             "-M",
             &format!("virt,gic-version={gic}"),
             "-cpu",
-            "cortex-a57",
+            cpu,
             "-m",
             "1024",
             "-display",
@@ -149,29 +155,75 @@ pub fn main(args: &[String]) -> Result<()> {
             "none",
             "-no-reboot",
             "-kernel",
-            &kernel,
+            kernel,
             "-initrd",
-            &initrd,
+            initrd,
             "-append",
             APPEND,
         ]),
         seconds: Vec::new(),
         report: String::new(),
-    };
-    let mut all = [qemu, own("Lyrebird auto", "auto"), own("Lyrebird t0", "t0"), own("Lyrebird t1", "t1")];
+    }
+}
+
+/// Runs the command.
+pub fn main(args: &[String]) -> Result<()> {
+    let (mut runs, mut guest, mut gic) = (5usize, String::from("debian-arm64"), String::from("3"));
+    let (mut program, mut only) = (None, String::new());
+    let mut rest = args.iter();
+    while let Some(a) = rest.next() {
+        let mut value = || rest.next().with_context(|| format!("{a} needs a value\n{USAGE}"));
+        match a.as_str() {
+            "--runs" => runs = value()?.parse().with_context(|| format!("--runs\n{USAGE}"))?,
+            "--guest" => guest = value()?.clone(),
+            "--gic" => gic = value()?.clone(),
+            "--program" => program = Some(PathBuf::from(value()?)),
+            "--only" => only = value()?.clone(),
+            _ => bail!("{USAGE}"),
+        }
+    }
+    if runs == 0 {
+        bail!("--runs 0 measures nothing\n{USAGE}");
+    }
+    let program = program.map_or_else(lyrebird, Ok)?;
+    let (kernel, initrd) = guest_files(&program, &guest)?;
+    let files = (kernel.as_str(), initrd.as_str());
+    let mut all = vec![
+        qemu("cortex-a57", &gic, files),
+        own(&program, "auto", "cortex-a57", &gic, files),
+        own(&program, "auto", "max", &gic, files),
+        qemu("max", &gic, files),
+        own(&program, "t0", "max", &gic, files),
+        own(&program, "t1", "max", &gic, files),
+    ];
+    let mut first = true;
+    all.retain(|r| std::mem::take(&mut first) || r.name.contains(&only));
     for n in 0..runs {
         for r in &mut all {
             r.run()?;
-            eprintln!("run {} of {runs}: {:<14} {:6.2} s", n + 1, r.name, r.seconds[n]);
+            eprintln!("run {} of {runs}: {:<24} {:6.2} s", n + 1, r.name, r.seconds[n]);
         }
     }
     let base = all[0].median();
-    println!("{:<14} {:>8} {:>8} {:>8} {:>9}", "", "median", "min", "max", "/ QEMU");
+    println!(
+        "{:<24} {:>8} {:>8} {:>8} {:>10} {:>6} {:>11}",
+        "", "median", "min", "max", "/ QEMU a57", "MIPS", "memory"
+    );
     for r in &all {
         let (lo, hi) = r.spread();
-        println!("{:<14} {:>7.2}s {:>7.2}s {:>7.2}s {:>8.2}x", r.name, r.median(), lo, hi, r.median() / base);
+        let mips = r.counter("guest MIPS").unwrap_or("-");
+        let memory = r.memory().map_or_else(|| String::from("-"), |m| format!("{m} MiB"));
+        let median = r.median();
+        println!(
+            "{:<24} {median:>7.2}s {lo:>7.2}s {hi:>7.2}s {:>9.2}x {mips:>6} {memory:>11}",
+            r.name,
+            median / base
+        );
     }
-    for r in all.iter().filter(|r| !r.report.is_empty()) {
+    println!(
+        "MIPS: guest instructions by wall time. memory: the host's beside the guest RAM in use, at its peak."
+    );
+    for r in all.iter().filter(|r| !r.report.trim().is_empty()) {
         println!("\n{} (last run)\n{}", r.name, r.report.trim_end());
     }
     Ok(())
