@@ -55,7 +55,9 @@ impl Runner {
     fn median(&self) -> f64 {
         let mut s = self.seconds.clone();
         s.sort_by(f64::total_cmp);
-        s.get(s.len() / 2).copied().unwrap_or(f64::NAN)
+        // With an even number of runs, between the two in the middle.
+        let at = |n: usize| s.get(n).copied().unwrap_or(f64::NAN);
+        (at(s.len() / 2) + at(s.len().saturating_sub(1) / 2)) / 2.0
     }
 
     /// A line of the counters of `--stats`, without its name.
