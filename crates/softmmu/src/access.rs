@@ -1,5 +1,7 @@
 //! The slow paths of memory accesses: what misses the inline TLB, and what must never hit it.
 
+use std::sync::{Arc, PoisonError};
+
 use lyrebird_isa::state::{PAGE_MASK, PAGE_SIZE, tlb_index};
 use lyrebird_isa::{Core, MemOp, Rmw, Size, V128};
 
@@ -20,9 +22,23 @@ fn inline_rw(core: &Core, va: u64, m: MemOp) -> Option<*mut u8> {
     (e.read == page && e.write == page).then(|| va.wrapping_add(e.addend) as *mut u8)
 }
 
+/// Where an access goes: the physical address of the first byte and, if it crosses a page, the virtual and
+/// physical address of the second page.
+type Places = (u64, Option<(u64, u64)>);
+
+/// Where an atomic access goes.
+enum AtomicAt {
+    /// To naturally aligned RAM; the physical address where the page may hold translated code.
+    Ram(*mut u8, Option<u64>),
+    /// Elsewhere.
+    Other(Places),
+}
+
+/// What is executed where nothing answers ([`Regime::OPEN_BUS`]).
+static ONES: [u8; PAGE_SIZE as usize] = [0xff; PAGE_SIZE as usize];
+
 impl Mmu {
-    /// Translates both ends of an access: the physical address of the first byte and, if it crosses a page,
-    /// that of the second page.
+    /// Translates both ends of an access.
     fn resolve<R: Regime>(
         &mut self,
         core: &mut Core,
@@ -30,7 +46,7 @@ impl Mmu {
         va: u64,
         m: MemOp,
         kind: AccessKind,
-    ) -> Result<(u64, Option<u64>), MemError<R::Fault>> {
+    ) -> Result<Places, MemError<R::Fault>> {
         let n = m.size.bytes();
         let misaligned = va & (m.align.bytes() - 1) != 0;
         let alignment = MemError { va, kind, fault: MemFault::Alignment };
@@ -45,12 +61,12 @@ impl Mmu {
         if (va & !PAGE_MASK) + n <= PAGE_SIZE {
             return Ok((pa, None));
         }
-        let va2 = (va & PAGE_MASK).wrapping_add(PAGE_SIZE);
+        let va2 = regime.next_page(va);
         let second = self.translate(core, regime, va2, kind, m.unpriv)?;
         if misaligned && second.device() {
             return Err(alignment);
         }
-        Ok((pa, Some(second.pa())))
+        Ok((pa, Some((va2, second.pa()))))
     }
 
     /// A load of up to 8 bytes, zero-extended ([`Size::B16`] counts as 8).
@@ -66,11 +82,8 @@ impl Mmu {
     ) -> Result<u64, MemError<R::Fault>> {
         self.stats.misses += 1;
         let m = MemOp { size: m.size.min(Size::B8), ..m };
-        let v = match self.resolve(core, regime, va, m, AccessKind::Read)? {
-            (pa, None) => self.bus_read(va, pa, m)?,
-            (pa, Some(pa2)) => self.read_crossing(va, pa, pa2, m)? as u64,
-        };
-        Ok(v)
+        let places = self.resolve(core, regime, va, m, AccessKind::Read)?;
+        Ok(self.read_at::<R>(va, places, m)? as u64)
     }
 
     /// A 16-byte load.
@@ -86,15 +99,8 @@ impl Mmu {
     ) -> Result<V128, MemError<R::Fault>> {
         self.stats.misses += 1;
         let m = MemOp { size: Size::B16, ..m };
-        match self.resolve(core, regime, va, m, AccessKind::Read)? {
-            (pa, None) => {
-                let half = MemOp { size: Size::B8, ..m };
-                let lo = self.bus_read(va, pa, half)?;
-                let hi = self.bus_read(va, pa.wrapping_add(8), half)?;
-                Ok(V128([lo, hi]))
-            }
-            (pa, Some(pa2)) => Ok(V128::from_u128(self.read_crossing(va, pa, pa2, m)?)),
-        }
+        let places = self.resolve(core, regime, va, m, AccessKind::Read)?;
+        Ok(V128::from_u128(self.read_at::<R>(va, places, m)?))
     }
 
     /// A store of up to 8 bytes ([`Size::B16`] counts as 8).
@@ -111,11 +117,8 @@ impl Mmu {
     ) -> Result<(), MemError<R::Fault>> {
         self.stats.misses += 1;
         let m = MemOp { size: m.size.min(Size::B8), ..m };
-        match self.resolve(core, regime, va, m, AccessKind::Write)? {
-            (pa, None) => self.bus_write(va, pa, m, v)?,
-            (pa, Some(pa2)) => self.write_crossing(va, pa, pa2, m, u128::from(v))?,
-        }
-        Ok(())
+        let places = self.resolve(core, regime, va, m, AccessKind::Write)?;
+        self.write_at::<R>(va, places, m, u128::from(v))
     }
 
     /// A 16-byte store.
@@ -132,37 +135,51 @@ impl Mmu {
     ) -> Result<(), MemError<R::Fault>> {
         self.stats.misses += 1;
         let m = MemOp { size: Size::B16, ..m };
-        match self.resolve(core, regime, va, m, AccessKind::Write)? {
-            (pa, None) => {
-                let half = MemOp { size: Size::B8, ..m };
-                self.bus_write(va, pa, half, v.0[0])?;
-                self.bus_write(va, pa.wrapping_add(8), half, v.0[1])?;
-            }
-            (pa, Some(pa2)) => self.write_crossing(va, pa, pa2, m, v.to_u128())?,
-        }
-        Ok(())
+        let places = self.resolve(core, regime, va, m, AccessKind::Write)?;
+        self.write_at::<R>(va, places, m, v.to_u128())
     }
 
-    /// Host address for an atomic access, and the physical one where the page may hold translated code.
     fn atomic<R: Regime>(
         &mut self,
         core: &mut Core,
         regime: &R,
         va: u64,
         m: MemOp,
-    ) -> Result<(*mut u8, Option<u64>), MemError<R::Fault>> {
+    ) -> Result<AtomicAt, MemError<R::Fault>> {
         if let Some(p) = inline_rw(core, va, m) {
-            return Ok((p, None));
+            return Ok(AtomicAt::Ram(p, None));
         }
         self.stats.misses += 1;
-        let m = MemOp { align: m.size, ..m.aligned() };
-        // A read fault is reported as one (Arm ARM, ESR_ELx.WnR for atomic instructions).
-        self.resolve(core, regime, va, m, AccessKind::Read)?;
-        let (pa, _) = self.resolve(core, regime, va, m, AccessKind::Write)?;
-        match self.phys.ram_ptr(pa, m.size.bytes()) {
-            Some(p) => Ok((p, Some(pa))),
-            None => Err(MemError { va, kind: AccessKind::Write, fault: MemFault::External { pa } }),
+        let mut m = MemOp { align: m.size, ..m };
+        if !R::ATOMICS_ANYWHERE {
+            m = m.aligned();
+            // A read fault is reported as one (Arm ARM, ESR_ELx.WnR for atomic instructions).
+            self.resolve(core, regime, va, m, AccessKind::Read)?;
         }
+        let places = self.resolve(core, regime, va, m, AccessKind::Write)?;
+        let (pa, n) = (places.0, m.size.bytes());
+        match self.phys.ram_ptr(pa, n) {
+            Some(p) if va & (n - 1) == 0 => Ok(AtomicAt::Ram(p, Some(pa))),
+            _ if R::ATOMICS_ANYWHERE => Ok(AtomicAt::Other(places)),
+            _ => Err(MemError { va, kind: AccessKind::Write, fault: MemFault::External { pa } }),
+        }
+    }
+
+    /// Reads, and writes what `new` makes of it; the old value. Atomic against other such accesses only.
+    fn locked<R: Regime>(
+        &mut self,
+        va: u64,
+        places: Places,
+        m: MemOp,
+        new: impl FnOnce(u128) -> Option<u128>,
+    ) -> Result<u128, MemError<R::Fault>> {
+        let phys = Arc::clone(&self.phys);
+        let _guard = phys.split.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = self.read_at::<R>(va, places, m)?;
+        if let Some(v) = new(old) {
+            self.write_at::<R>(va, places, m, v)?;
+        }
+        Ok(old)
     }
 
     /// Atomic read-modify-write of up to 8 bytes; the old value, zero-extended. Always sequentially consistent,
@@ -170,7 +187,7 @@ impl Mmu {
     ///
     /// # Errors
     /// [`MemError`]: [`MemFault::Alignment`] unless naturally aligned, [`MemFault::External`] for anything but
-    /// RAM.
+    /// RAM; these two not with [`Regime::ATOMICS_ANYWHERE`], unless the operation itself asks for alignment.
     pub fn rmw<R: Regime>(
         &mut self,
         core: &mut Core,
@@ -181,11 +198,18 @@ impl Mmu {
         v: u64,
     ) -> Result<u64, MemError<R::Fault>> {
         let m = MemOp { size: m.size.min(Size::B8), ..m };
-        let (p, pa) = self.atomic(core, regime, va, m)?;
-        // SAFETY: RAM, valid for the size; naturally aligned because `atomic` checked it and pages are aligned.
-        let old = unsafe { host::rmw(op, p, m.size, v) };
-        self.stored_at(pa, m.size.bytes());
-        Ok(old)
+        match self.atomic(core, regime, va, m)? {
+            AtomicAt::Ram(p, pa) => {
+                // SAFETY: RAM, valid for the size; naturally aligned because `atomic` checked it and pages are.
+                let old = unsafe { host::rmw(op, p, m.size, v) };
+                self.stored_at(pa, m.size.bytes());
+                Ok(old)
+            }
+            AtomicAt::Other(places) => {
+                let new = |old| Some(u128::from(op.eval(m.size.width(), old as u64, v)));
+                Ok(self.locked::<R>(va, places, m, new)? as u64)
+            }
+        }
     }
 
     /// Atomic compare-and-swap of up to 8 bytes; the old value, zero-extended. Needs write permission even if
@@ -203,13 +227,21 @@ impl Mmu {
         new: u64,
     ) -> Result<u64, MemError<R::Fault>> {
         let m = MemOp { size: m.size.min(Size::B8), ..m };
-        let (p, pa) = self.atomic(core, regime, va, m)?;
-        // SAFETY: as in `rmw`.
-        let old = unsafe { host::cas(p, m.size, expected, new) };
-        if old == m.size.width().zext(expected) {
-            self.stored_at(pa, m.size.bytes());
+        let expected = m.size.width().zext(expected);
+        match self.atomic(core, regime, va, m)? {
+            AtomicAt::Ram(p, pa) => {
+                // SAFETY: as in `rmw`.
+                let old = unsafe { host::cas(p, m.size, expected, new) };
+                if old == expected {
+                    self.stored_at(pa, m.size.bytes());
+                }
+                Ok(old)
+            }
+            AtomicAt::Other(places) => {
+                let new = |old| (old == u128::from(expected)).then_some(u128::from(new));
+                Ok(self.locked::<R>(va, places, m, new)? as u64)
+            }
         }
-        Ok(old)
     }
 
     /// Atomic 16-byte compare-and-swap; the old value. Uses the host's own where it has one; otherwise it is
@@ -227,19 +259,28 @@ impl Mmu {
         new: V128,
     ) -> Result<V128, MemError<R::Fault>> {
         let m = MemOp { size: Size::B16, ..m };
-        let (p, pa) = self.atomic(core, regime, va, m)?;
-        // SAFETY: as in `rmw`.
-        let old = unsafe { host::cas128(p, expected.to_u128(), new.to_u128()) };
-        if old == expected.to_u128() {
-            self.stored_at(pa, 16);
-        }
+        let (expected, new) = (expected.to_u128(), new.to_u128());
+        let old = match self.atomic(core, regime, va, m)? {
+            AtomicAt::Ram(p, pa) => {
+                // SAFETY: as in `rmw`.
+                let old = unsafe { host::cas128(p, expected, new) };
+                if old == expected {
+                    self.stored_at(pa, 16);
+                }
+                old
+            }
+            AtomicAt::Other(places) => {
+                self.locked::<R>(va, places, m, |old| (old == expected).then_some(new))?
+            }
+        };
         Ok(V128::from_u128(old))
     }
 
     /// Translates for instruction fetch.
     ///
     /// # Errors
-    /// [`MemError`]: [`MemFault::External`] for anything but RAM and ROM.
+    /// [`MemError`]: [`MemFault::External`] for anything but RAM and ROM, which with [`Regime::OPEN_BUS`] gives a
+    /// page of all ones instead.
     pub fn fetch<R: Regime>(
         &mut self,
         core: &mut Core,
@@ -252,6 +293,7 @@ impl Mmu {
         let host = match self.phys.page(pa) {
             Page::Ram(p) => p.cast_const(),
             Page::Rom(p) => p,
+            Page::Mmio | Page::None if R::OPEN_BUS => ONES.as_ptr(),
             Page::Mmio | Page::None => {
                 let fault = MemFault::External { pa: pa | va & !PAGE_MASK };
                 return Err(MemError { va, kind: AccessKind::Exec, fault });
@@ -276,12 +318,37 @@ impl Mmu {
         Ok(self.translate(core, regime, va, kind, unpriv)?.translation(va))
     }
 
+    /// Translates `len` bytes from `va` on and checks permission, so that an access in several parts can fail before
+    /// the first of them. Whether it is a write and one of the pages holds translated code.
+    ///
+    /// # Errors
+    /// [`MemError`] of the first page that refuses. Holes and ROM are not looked for.
+    pub fn check<R: Regime>(
+        &mut self,
+        core: &mut Core,
+        regime: &R,
+        va: u64,
+        len: u64,
+        kind: AccessKind,
+        unpriv: bool,
+    ) -> Result<bool, MemError<R::Fault>> {
+        let (mut at, mut left, mut code) = (va, len, false);
+        while left > 0 {
+            let side = self.translate(core, regime, at, kind, unpriv)?;
+            code |= kind == AccessKind::Write && self.phys.is_code(side.pa());
+            left = left.saturating_sub(PAGE_SIZE - (at & !PAGE_MASK));
+            at = regime.next_page(at);
+        }
+        Ok(code)
+    }
+
     /// Host address of `va`, good to the end of its 4 KiB page; `None` where accesses must go to a device.
     /// With [`AccessKind::Write`] the caller is taken to store: a page that holds translated code counts as
     /// written as a whole.
     ///
     /// # Errors
-    /// [`MemError`]: of the translation, and [`MemFault::External`] for holes and for writes to ROM.
+    /// [`MemError`]: of the translation, and [`MemFault::External`] for holes and for writes to ROM; with
+    /// [`Regime::OPEN_BUS`] those are `None`, as devices are.
     pub fn host_ptr<R: Regime>(
         &mut self,
         core: &mut Core,
@@ -301,29 +368,72 @@ impl Mmu {
             }
             Page::Rom(p) if kind != AccessKind::Write => Ok(Some(p.cast_mut().wrapping_add(offset))),
             Page::Mmio => Ok(None),
+            Page::Rom(_) | Page::None if R::OPEN_BUS => Ok(None),
             Page::Rom(_) | Page::None => {
                 Err(MemError { va, kind, fault: MemFault::External { pa: side.pa() | offset as u64 } })
             }
         }
     }
 
+    /// Reads at most 16 bytes.
+    fn read_at<R: Regime>(&mut self, va: u64, places: Places, m: MemOp) -> Result<u128, MemError<R::Fault>> {
+        match places {
+            (pa, None) if m.size == Size::B16 => {
+                let half = MemOp { size: Size::B8, ..m };
+                let lo = self.bus_read::<R>(va, pa, half)?;
+                let hi = self.bus_read::<R>(va, pa.wrapping_add(8), half)?;
+                Ok(V128([lo, hi]).to_u128())
+            }
+            (pa, None) => Ok(u128::from(self.bus_read::<R>(va, pa, m)?)),
+            (pa, Some(second)) => self.read_crossing::<R>(va, pa, second, m),
+        }
+    }
+
+    /// Writes at most 16 bytes.
+    fn write_at<R: Regime>(
+        &mut self,
+        va: u64,
+        places: Places,
+        m: MemOp,
+        v: u128,
+    ) -> Result<(), MemError<R::Fault>> {
+        match places {
+            (pa, None) if m.size == Size::B16 => {
+                let half = MemOp { size: Size::B8, ..m };
+                self.bus_write::<R>(va, pa, half, v as u64)?;
+                self.bus_write::<R>(va, pa.wrapping_add(8), half, (v >> 64) as u64)
+            }
+            (pa, None) => self.bus_write::<R>(va, pa, m, v as u64),
+            (pa, Some(second)) => self.write_crossing::<R>(va, pa, second, m, v),
+        }
+    }
+
     /// Reads at most 8 bytes inside a page. A device sees each element.
-    fn bus_read<F>(&mut self, va: u64, pa: u64, m: MemOp) -> Result<u64, MemError<F>> {
-        let external = |_| MemError { va, kind: AccessKind::Read, fault: MemFault::External { pa } };
-        if self.phys.page(pa) != Page::Mmio {
-            return self.phys.read(pa, m.size).map_err(external);
+    fn bus_read<R: Regime>(&mut self, va: u64, pa: u64, m: MemOp) -> Result<u64, MemError<R::Fault>> {
+        let phys = &self.phys;
+        let read = |pa, size: Size| match phys.read(pa, size) {
+            Ok(v) => Ok(v),
+            // Some of the bytes may be a device's.
+            Err(_) if R::OPEN_BUS => {
+                let byte = |i| phys.read(pa + i, Size::B1).unwrap_or(0xff) << (8 * i);
+                Ok((0..size.bytes()).map(byte).fold(0, |a, b| a | b))
+            }
+            Err(_) => Err(MemError { va, kind: AccessKind::Read, fault: MemFault::External { pa } }),
+        };
+        if phys.page(pa) != Page::Mmio {
+            return read(pa, m.size);
         }
         let element = m.align.min(m.size);
         let mut v = 0;
         for at in (0..m.size.bytes()).step_by(element.bytes() as usize) {
             self.stats.mmio_reads += 1;
-            v |= self.phys.read(pa + at, element).map_err(external)? << (8 * at);
+            v |= read(pa + at, element)? << (8 * at);
         }
         Ok(v)
     }
 
     /// Writes at most 8 bytes inside a page. A device sees each element.
-    fn bus_write<F>(&mut self, va: u64, pa: u64, m: MemOp, v: u64) -> Result<(), MemError<F>> {
+    fn bus_write<R: Regime>(&mut self, va: u64, pa: u64, m: MemOp, v: u64) -> Result<(), MemError<R::Fault>> {
         let size = m.size;
         if let Some(p) = self.phys.ram_ptr(pa, size.bytes()) {
             // SAFETY: RAM, writable for the size.
@@ -331,55 +441,75 @@ impl Mmu {
             self.stored(pa, size.bytes());
             return Ok(());
         }
-        let external = |_| MemError { va, kind: AccessKind::Write, fault: MemFault::External { pa } };
-        if self.phys.page(pa) != Page::Mmio {
-            return self.phys.write(pa, size, v).map_err(external);
+        let phys = &self.phys;
+        let write = |pa, size: Size, v: u64| match phys.write(pa, size, v) {
+            Ok(()) => Ok(()),
+            Err(_) if R::OPEN_BUS => {
+                for i in 0..size.bytes() {
+                    let _ = phys.write(pa + i, Size::B1, v >> (8 * i));
+                }
+                Ok(())
+            }
+            Err(_) => Err(MemError { va, kind: AccessKind::Write, fault: MemFault::External { pa } }),
+        };
+        if phys.page(pa) != Page::Mmio {
+            return write(pa, size, v);
         }
         let element = m.align.min(size);
         for at in (0..size.bytes()).step_by(element.bytes() as usize) {
             self.stats.mmio_writes += 1;
-            self.phys.write(pa + at, element, v >> (8 * at)).map_err(external)?;
+            write(pa + at, element, v >> (8 * at))?;
         }
         Ok(())
     }
 
     /// The parts of a page-crossing access: elements, or bytes where these are misaligned. Distance from its
     /// start, virtual address to blame, and physical address.
-    fn crossing(va: u64, pa: u64, pa2: u64, m: MemOp) -> (MemOp, impl Iterator<Item = (u64, u64, u64)>) {
+    fn crossing(
+        va: u64,
+        pa: u64,
+        (va2, pa2): (u64, u64),
+        m: MemOp,
+    ) -> (MemOp, impl Iterator<Item = (u64, u64, u64)>) {
         let misaligned = va & (m.align.bytes() - 1) != 0;
         let part = if misaligned { Size::B1 } else { m.align.min(Size::B8) };
         let here = PAGE_SIZE - (va & !PAGE_MASK);
-        let va2 = (va & PAGE_MASK).wrapping_add(PAGE_SIZE);
         let place = move |i| if i < here { (i, va, pa + i) } else { (i, va2, pa2 + (i - here)) };
         (MemOp::new(part), (0..m.size.bytes()).step_by(part.bytes() as usize).map(place))
     }
 
-    fn read_crossing<F>(&mut self, va: u64, pa: u64, pa2: u64, m: MemOp) -> Result<u128, MemError<F>> {
+    fn read_crossing<R: Regime>(
+        &mut self,
+        va: u64,
+        pa: u64,
+        second: (u64, u64),
+        m: MemOp,
+    ) -> Result<u128, MemError<R::Fault>> {
         let mut v = 0;
-        let (part, places) = Mmu::crossing(va, pa, pa2, m);
+        let (part, places) = Mmu::crossing(va, pa, second, m);
         for (i, va, pa) in places {
-            v |= u128::from(self.bus_read(va, pa, part)?) << (8 * i);
+            v |= u128::from(self.bus_read::<R>(va, pa, part)?) << (8 * i);
         }
         Ok(v)
     }
 
-    fn write_crossing<F>(
+    fn write_crossing<R: Regime>(
         &mut self,
         va: u64,
         pa: u64,
-        pa2: u64,
+        second: (u64, u64),
         m: MemOp,
         v: u128,
-    ) -> Result<(), MemError<F>> {
+    ) -> Result<(), MemError<R::Fault>> {
         // Nothing is stored unless both pages take it.
-        for (va, pa) in [(va, pa), ((va & PAGE_MASK).wrapping_add(PAGE_SIZE), pa2)] {
-            if matches!(self.phys.page(pa), Page::Rom(_) | Page::None) {
+        for (va, pa) in [(va, pa), second] {
+            if !R::OPEN_BUS && matches!(self.phys.page(pa), Page::Rom(_) | Page::None) {
                 return Err(MemError { va, kind: AccessKind::Write, fault: MemFault::External { pa } });
             }
         }
-        let (part, places) = Mmu::crossing(va, pa, pa2, m);
+        let (part, places) = Mmu::crossing(va, pa, second, m);
         for (i, va, pa) in places {
-            self.bus_write(va, pa, part, (v >> (8 * i)) as u64)?;
+            self.bus_write::<R>(va, pa, part, (v >> (8 * i)) as u64)?;
         }
         Ok(())
     }

@@ -16,6 +16,8 @@ mod tlb;
 pub mod walk;
 
 pub use maint::ClassMask;
-pub use mmu::{AccessKind, CodeFetch, MemError, MemFault, MemType, Mmu, MmuStats, Regime, Translation};
+pub use mmu::{
+    AccessKind, CodeFetch, MODE_BITS, MemError, MemFault, MemType, Mmu, MmuStats, Regime, Translation,
+};
 pub use phys::{BusError, MmioDevice, Page, PhysMem, PhysMemBuilder, PhysMemError};
 pub use tlb::ContextKey;

@@ -64,15 +64,42 @@ impl Mmu {
     /// Drops the translations of an ASID that are not global.
     pub fn flush_asid(&mut self, core: &mut Core, asid: u16, classes: ClassMask) {
         self.stats.flushes_asid += 1;
+        for i in 0..self.contexts.len() {
+            let key = self.contexts[i].key;
+            if key.asid == asid && classes.has(key.class) {
+                self.drop_private(i);
+            }
+        }
+        self.publish(core);
+    }
+
+    /// Drops the translations of all ASIDs that are not global.
+    pub fn flush_private(&mut self, core: &mut Core, classes: ClassMask) {
+        self.stats.flushes_all += 1;
+        for i in 0..self.contexts.len() {
+            if classes.has(self.contexts[i].key.class) {
+                self.drop_private(i);
+            }
+        }
+        self.publish(core);
+    }
+
+    /// Drops what is not global in a context.
+    fn drop_private(&mut self, i: usize) {
         let phys = &self.phys;
+        let c = &mut self.contexts[i];
+        if c.drop_private(&mut self.tags, |pa| phys.ram_page(pa)) {
+            self.next_generation += 1;
+            c.renew(self.next_generation);
+        }
+    }
+
+    /// Gives every context a new code generation, so that no value that [`Core::code_ctx`] ever had comes back: for
+    /// a front end that numbers its modes and begins anew with the numbers.
+    pub fn renew_code(&mut self, core: &mut Core) {
         for c in &mut self.contexts {
-            if c.key.asid != asid || !classes.has(c.key.class) {
-                continue;
-            }
-            if c.drop_private(&mut self.tags, |pa| phys.ram_page(pa)) {
-                self.next_generation += 1;
-                c.renew(self.next_generation);
-            }
+            self.next_generation += 1;
+            c.renew(self.next_generation);
         }
         self.publish(core);
     }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use lyrebird_isa::Core;
-use lyrebird_isa::state::PAGE_MASK;
+use lyrebird_isa::state::{PAGE_MASK, PAGE_SIZE};
 
 use crate::phys::{Page, PhysMem};
 use crate::tlb::{CONTEXTS, Context, ContextKey, Side, WriteTag, WriteTags};
@@ -25,7 +25,8 @@ pub enum AccessKind {
 pub enum MemType {
     /// Any alignment, no side effects.
     Normal,
-    /// Side effects: accesses are made exactly as written, and must be naturally aligned.
+    /// Side effects: accesses are made exactly as written, and must be naturally aligned. Not for architectures
+    /// that have no such rule: memory that is [`MemType::Normal`] may be a device too.
     Device,
 }
 
@@ -54,8 +55,18 @@ pub trait Regime {
     /// The architecture's description of why a translation failed, aborts on table reads included.
     type Fault;
 
-    /// Translates `va` for an access of `kind`, with the privilege of the least privileged level if `unpriv`.
-    /// The permissions returned are those of that privilege, for all kinds of access.
+    /// Where nothing answers, reads give all ones and writes are lost, as are those to ROM: the bus of a PC.
+    /// Otherwise such accesses fail with [`MemFault::External`].
+    const OPEN_BUS: bool = false;
+
+    /// Atomic accesses may be misaligned, cross pages, and go to devices, ROM and holes, and are checked as writes
+    /// from the start. Those that are not naturally aligned in RAM are done under a lock, and are atomic against
+    /// each other only. With [`Regime::OPEN_BUS`].
+    const ATOMICS_ANYWHERE: bool = false;
+
+    /// Translates `va` for an access of `kind`, with the current privilege, or if `unpriv` with the other that the
+    /// second context of [`Mmu::switch`] is for: that of A64 `LDTR` and `STTR`, or that of x86 accesses to
+    /// descriptor tables and TSS. The permissions returned are those of that privilege, for all kinds of access.
     ///
     /// # Errors
     /// The architecture's fault; nothing is cached then.
@@ -66,6 +77,11 @@ pub trait Regime {
         kind: AccessKind,
         unpriv: bool,
     ) -> Result<Translation, Self::Fault>;
+
+    /// The first byte of the page behind that of `va`, where an access that crosses it goes on.
+    fn next_page(&self, va: u64) -> u64 {
+        (va & PAGE_MASK).wrapping_add(PAGE_SIZE)
+    }
 }
 
 /// Why an access failed.
@@ -145,12 +161,15 @@ pub struct Mmu {
     clock: u64,
     pub(crate) cur: usize,
     unpriv: usize,
-    mode_bits: u8,
+    mode: u16,
     pub(crate) next_generation: u64,
     pub(crate) tags: WriteTags,
     pub(crate) dirty: VecDeque<(u64, u64)>,
     pub(crate) stats: MmuStats,
 }
+
+/// Bits of [`Core::code_ctx`] that hold what [`Mmu::switch`] is given as the mode.
+pub const MODE_BITS: u32 = 16;
 
 const NO_KEY: u32 = u32::MAX;
 
@@ -159,7 +178,7 @@ fn pack(k: ContextKey) -> u32 {
 }
 
 impl Mmu {
-    /// An MMU on `phys`, attached to `core` with the context (ASID 0, class 0) and mode bits 0.
+    /// An MMU on `phys`, attached to `core` with the context (ASID 0, class 0) and mode 0.
     pub fn new(phys: Arc<PhysMem>, core: &mut Core) -> Mmu {
         let tags = vec![WriteTag::default(); phys.ram_pages()];
         let key = ContextKey { asid: 0, class: 0 };
@@ -173,7 +192,7 @@ impl Mmu {
             clock: 0,
             cur: 0,
             unpriv: 0,
-            mode_bits: 0,
+            mode: 0,
             next_generation: 1,
             tags,
             dirty: VecDeque::new(),
@@ -194,20 +213,21 @@ impl Mmu {
     }
 
     /// Makes `cur` the context of ordinary accesses and `unpriv` that of unprivileged ones, and points `core`
-    /// at their tables. [`Core::code_ctx`] becomes the context's code generation, shifted left by 8, with
-    /// `mode_bits` below.
+    /// at their tables. [`Core::code_ctx`] becomes the context's code generation, shifted left by [`MODE_BITS`],
+    /// with `mode` below: the mode bits, or a number that the front end has given them (see
+    /// [`Mmu::renew_code`]).
     ///
     /// A context gets a new generation, never 0 and never used before, whenever a translation that code was
     /// fetched through may have changed.
     #[inline]
-    pub fn switch(&mut self, core: &mut Core, cur: ContextKey, unpriv: ContextKey, mode_bits: u8) {
+    pub fn switch(&mut self, core: &mut Core, cur: ContextKey, unpriv: ContextKey, mode: u16) {
         self.stats.context_switches += 1;
         self.clock += 1;
         let c = self.slot(cur, usize::MAX);
         let u = if unpriv == cur { c } else { self.slot(unpriv, c) };
         self.cur = c;
         self.unpriv = u;
-        self.mode_bits = mode_bits;
+        self.mode = mode;
         self.publish(core);
     }
 
@@ -217,7 +237,7 @@ impl Mmu {
         let c = &self.contexts[self.cur];
         core.tlb = c.table();
         core.tlb_unpriv = self.contexts[self.unpriv].table();
-        core.code_ctx = c.generation << 8 | u64::from(self.mode_bits);
+        core.code_ctx = c.generation << MODE_BITS | u64::from(self.mode);
     }
 
     /// The pool slot of a key, taking over the least recently used one (but not `keep`) if it has none.

@@ -97,6 +97,8 @@ pub struct PhysMem {
     dirty_pending: AtomicBool,
     /// Writes to code pages that did not come from a vCPU's store: (physical address, length).
     dirty: Mutex<Vec<(u64, u64)>>,
+    /// Held by a vCPU for an atomic access that the host's atomics cannot do, before any lock of a device.
+    pub(crate) split: Mutex<()>,
 }
 
 impl PhysMem {
@@ -317,6 +319,19 @@ impl PhysMem {
         }
         // SAFETY: readable for 8 bytes.
         Ok(unsafe { host::read(p, Size::B8) })
+    }
+
+    /// Atomic compare-and-swap of at most 8 bytes of RAM, naturally aligned, for table walkers and the like; the
+    /// old value, zero-extended. `None` where there is no RAM. Stores are noted as by [`PhysMem::write`].
+    pub fn compare_exchange(&self, pa: u64, size: Size, expected: u64, new: u64) -> Option<u64> {
+        let size = size.min(Size::B8);
+        let p = self.ram_ptr(pa, size.bytes()).filter(|_| pa & (size.bytes() - 1) == 0)?;
+        // SAFETY: RAM, valid for the size; the mapping is page-aligned, so the host address is as aligned as `pa`.
+        let old = unsafe { host::cas(p, size, expected, new) };
+        if old == size.width().zext(expected) {
+            self.mark_written(pa, size.bytes());
+        }
+        Some(old)
     }
 
     /// Copies guest RAM or ROM into `buf`.

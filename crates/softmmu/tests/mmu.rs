@@ -9,7 +9,7 @@ use common::{Leaf, Refused, Spaces, inline_load, inline_tags};
 use lyrebird_isa::state::{PAGE_SIZE, TAG_NONE};
 use lyrebird_isa::{Core, MemOp, Rmw, Size, V128};
 use lyrebird_softmmu::{
-    AccessKind, ClassMask, ContextKey, MemError, MemFault, MemType, MmioDevice, Mmu, PhysMem,
+    AccessKind, ClassMask, ContextKey, MODE_BITS, MemError, MemFault, MemType, MmioDevice, Mmu, PhysMem,
 };
 
 const RAM: u64 = 0x4000_0000;
@@ -523,7 +523,7 @@ fn the_code_context_changes_exactly_with_the_code() {
     let g = 0xffff_0000_0000_3000u64;
     let ctx = |vm: &Vm| vm.core.code_ctx;
     let first = ctx(&vm);
-    assert_ne!(first >> 8, 0);
+    assert_ne!(first >> MODE_BITS, 0);
     vm.fetch(0x1000).unwrap();
     vm.fetch(g).unwrap();
     vm.load(0x2000, B8).unwrap();
@@ -561,11 +561,11 @@ fn the_code_context_changes_exactly_with_the_code() {
     assert_ne!(ctx(&vm), fourth);
     // Mode bits and switching there and back.
     let fifth = ctx(&vm);
-    vm.mmu.switch(&mut vm.core, USER, USER, 3);
-    assert_ne!(ctx(&vm) >> 8, fifth >> 8);
-    assert_eq!(ctx(&vm) & 0xff, 3);
+    vm.mmu.switch(&mut vm.core, USER, USER, 0xf003);
+    assert_ne!(ctx(&vm) >> MODE_BITS, fifth >> MODE_BITS);
+    assert_eq!(ctx(&vm) & 0xffff, 0xf003);
     vm.mmu.switch(&mut vm.core, KEY, USER, 5);
-    assert_eq!(ctx(&vm), fifth & !0xff | 5);
+    assert_eq!(ctx(&vm), fifth & !0xffff | 5);
 }
 
 #[test]

@@ -135,7 +135,7 @@ impl Model {
         let asid = self.asid();
         self.cur = ContextKey { asid, class: self.rng.below(3) as u8 };
         self.unpriv = ContextKey { asid, class: 1 };
-        self.mmu.switch(&mut self.core, self.cur, self.unpriv, self.cur.class);
+        self.mmu.switch(&mut self.core, self.cur, self.unpriv, self.cur.class.into());
     }
 
     fn key(&self, unpriv: bool) -> ContextKey {

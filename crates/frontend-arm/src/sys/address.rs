@@ -245,7 +245,7 @@ impl ArmCpu {
                 (k, k)
             }
         };
-        self.mmu.switch(&mut self.core, cur, unpriv, self.mode as u8);
+        self.mmu.switch(&mut self.core, cur, unpriv, self.mode as u16);
     }
 
     /// Records a data abort with fault status `dfsc`; `iss` are further bits of the syndrome.

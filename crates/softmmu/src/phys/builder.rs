@@ -196,6 +196,7 @@ impl PhysMemBuilder {
             code,
             dirty_pending: AtomicBool::new(false),
             dirty: Mutex::new(Vec::new()),
+            split: Mutex::new(()),
         }))
     }
 }
