@@ -203,7 +203,7 @@ fn the_first_write_after_reads_walks_and_sets_dirty() {
     vm.load(0x4000, B8).unwrap();
     assert_eq!(inline_tags(vm.core.tlb, 0x4000), (true, true, false));
     // An atomic access is a write from the start.
-    vm.map(0x5000, DATA + 0x1000 | P | RW);
+    vm.map(0x5000, (DATA + 0x1000) | P | RW);
     vm.load(0x5000, B4).unwrap();
     assert_eq!(vm.cas(0x5000, B4, 1, 2), Ok(0));
     assert_eq!(vm.entry(0x5000) & D, D);
@@ -216,7 +216,7 @@ fn the_first_write_after_reads_walks_and_sets_dirty() {
 fn helpers_reach_system_structures_at_cpl_3() {
     let mut vm = Vm::new();
     vm.map(0x4000, DATA | P | RW);
-    vm.map(0x5000, DATA + 0x1000 | P | RW | US);
+    vm.map(0x5000, (DATA + 0x1000) | P | RW | US);
     vm.mmu.phys().write(DATA + 0x10, Size::B8, 0x1234).unwrap();
     vm.cpl(3);
     assert_eq!(fault(vm.load(0x4010, B8)), (0x4010, code::P | code::US));
@@ -235,7 +235,7 @@ fn helpers_reach_system_structures_at_cpl_3() {
 fn crossing_accesses_are_checked_on_both_pages_first() {
     let mut vm = Vm::new();
     vm.map(0x4000, DATA | P | RW);
-    vm.map(0x5000, DATA + 0x1000 | P);
+    vm.map(0x5000, (DATA + 0x1000) | P);
     vm.mmu.phys().write(DATA + 0xff8, Size::B8, 0x1111_1111_1111_1111).unwrap();
     let no = (0x5000, code::P | code::WR);
     assert_eq!(fault(vm.store(0x4ffc, B8, u64::MAX)), no);
@@ -253,9 +253,9 @@ fn crossing_accesses_are_checked_on_both_pages_first() {
     assert_eq!(check(&mut vm, 0x4ffc, 4, AccessKind::Write), Ok(true));
     assert_eq!(check(&mut vm, 0x4ffc, 4, AccessKind::Read), Ok(false));
     // At 4 GiB.
-    vm.map(0xffff_f000, DATA + 0x2000 | P | RW);
+    vm.map(0xffff_f000, (DATA + 0x2000) | P | RW);
     assert_eq!(fault(vm.store(0xffff_fffe, B4, 0)), (0, code::WR));
-    vm.map(0, DATA + 0x3000 | P | RW);
+    vm.map(0, (DATA + 0x3000) | P | RW);
     vm.store(0xffff_fffe, B4, 0x4433_2211).unwrap();
     assert_eq!(vm.load(0, B2), Ok(0x4433));
     assert_eq!(vm.load(0xffff_fffe, B4), Ok(0x4433_2211));
@@ -324,7 +324,7 @@ fn devices_take_accesses_of_any_alignment() {
 fn atomics_work_anywhere() {
     let mut vm = Vm::new();
     vm.map(0x4000, DATA | P | RW);
-    vm.map(0x5000, DATA + 0x5000 | P | RW);
+    vm.map(0x5000, (DATA + 0x5000) | P | RW);
     vm.map(0x6000, DEV | P | RW);
     vm.map(0x7000, HOLE | P | RW);
     vm.map(0x8000, ROM | P | RW);
@@ -364,7 +364,7 @@ fn atomics_work_anywhere() {
 fn invalidation_keeps_what_x86_keeps() {
     let mut vm = Vm::new();
     vm.map(0x4000, DATA | P | RW);
-    vm.map(0x5000, DATA + 0x1000 | P | RW | G);
+    vm.map(0x5000, (DATA + 0x1000) | P | RW | G);
     let cached = |vm: &mut Vm| {
         [1, 2].map(|pcid| {
             vm.pcid = pcid;
@@ -425,7 +425,7 @@ fn no_code_context_comes_back_when_modes_are_renumbered() {
 fn private_code_gets_a_new_code_context_with_mov_cr3_and_global_code_does_not() {
     let mut vm = Vm::new();
     vm.map(0x4000, DATA | P);
-    vm.map(0x5000, DATA + 0x1000 | P | G);
+    vm.map(0x5000, (DATA + 0x1000) | P | G);
     let first = vm.core.code_ctx;
     vm.mmu.fetch(&mut vm.core, &vm.paging, 0x5000).unwrap();
     vm.mmu.flush_private(&mut vm.core, ClassMask::ALL);
