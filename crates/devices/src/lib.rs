@@ -12,6 +12,7 @@
 pub mod chardev;
 pub mod gic;
 pub mod irq;
+pub mod lapic;
 pub mod lifecycle;
 pub mod pl011;
 pub mod pl031;
@@ -26,6 +27,7 @@ pub mod virtio_mmio;
 pub use chardev::{CharBackend, MemoryChar};
 pub use gic::{GicV2, GicV3};
 pub use irq::{IrqPin, IrqSink};
+pub use lapic::{ApicBus, LocalApic};
 pub use lifecycle::{Device, Snapshot, SnapshotError};
 pub use pl011::Pl011;
 pub use pl031::Pl031;
