@@ -11,6 +11,7 @@
 
 pub mod chardev;
 pub mod gic;
+pub mod ioapic;
 pub mod irq;
 pub mod lapic;
 pub mod lifecycle;
@@ -26,6 +27,7 @@ pub mod virtio_mmio;
 
 pub use chardev::{CharBackend, MemoryChar};
 pub use gic::{GicV2, GicV3};
+pub use ioapic::IoApic;
 pub use irq::{IrqPin, IrqSink};
 pub use lapic::{ApicBus, LocalApic};
 pub use lifecycle::{Device, Snapshot, SnapshotError};
