@@ -11,6 +11,7 @@
 
 pub mod chardev;
 pub mod gic;
+pub mod hpet;
 pub mod ioapic;
 pub mod irq;
 pub mod lapic;
@@ -27,6 +28,7 @@ pub mod virtio_mmio;
 
 pub use chardev::{CharBackend, MemoryChar};
 pub use gic::{GicV2, GicV3};
+pub use hpet::Hpet;
 pub use ioapic::IoApic;
 pub use irq::{IrqPin, IrqSink};
 pub use lapic::{ApicBus, LocalApic};
