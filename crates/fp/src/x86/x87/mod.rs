@@ -6,24 +6,31 @@
 //! included.
 
 mod arith;
+mod atan;
 mod bcd;
 mod compare;
 mod constants;
 mod convert;
 mod env;
 mod f80;
+mod log;
 mod nan;
 mod num;
+mod real;
 mod remainder;
 mod round;
 mod scale;
+mod trig;
 
 pub use arith::{add, div, mul, sqrt, sub};
+pub use atan::atan2;
 pub use bcd::{from_bcd, to_bcd};
 pub use compare::{compare, examine};
 pub use constants::Constant;
 pub use convert::{extend, from_int, load, round_int, store, to_int};
 pub use env::Env;
 pub use f80::F80;
+pub use log::{exp2_minus_1, y_log2, y_log2_plus_1};
 pub use remainder::{Remainder, remainder};
 pub use scale::{extract, scale};
+pub use trig::{cos, sin, sin_cos, tan};
