@@ -10,6 +10,7 @@
 //! character back ends are called with no chip lock held.
 
 pub mod chardev;
+pub mod fw_cfg;
 pub mod gic;
 pub mod hpet;
 pub mod ioapic;
@@ -28,6 +29,7 @@ pub mod timer;
 pub mod virtio_mmio;
 
 pub use chardev::{CharBackend, MemoryChar};
+pub use fw_cfg::{FwCfg, FwCfgItems};
 pub use gic::{GicV2, GicV3};
 pub use hpet::Hpet;
 pub use ioapic::IoApic;
