@@ -19,3 +19,32 @@ pub trait PowerSink: Send + Sync {
     /// A chip's guest asks for this.
     fn request(&self, what: PowerRequest);
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::lock;
+
+    /// Writes down what is asked.
+    #[derive(Debug, Default)]
+    pub(crate) struct Requests(Mutex<Vec<PowerRequest>>);
+
+    impl Requests {
+        pub(crate) fn new() -> Arc<Requests> {
+            Arc::default()
+        }
+
+        /// What was asked since the last call.
+        pub(crate) fn take(&self) -> Vec<PowerRequest> {
+            std::mem::take(&mut lock(&self.0))
+        }
+    }
+
+    impl PowerSink for Requests {
+        fn request(&self, what: PowerRequest) {
+            lock(&self.0).push(what);
+        }
+    }
+}
