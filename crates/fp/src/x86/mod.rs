@@ -57,9 +57,9 @@ impl Exceptions {
     }
 }
 
-/// Decodes a rounding control field (SDM Vol. 1, table 4-8).
+/// Decodes a rounding control field, whose two bits are the lowest (SDM Vol. 1, table 4-8).
 #[inline(always)]
-pub(crate) const fn rc(field: u32) -> Round {
+pub const fn rc(field: u32) -> Round {
     match field & 3 {
         0 => Round::NearestEven,
         1 => Round::Down,

@@ -77,6 +77,14 @@ impl Env {
         self.raised.0 as u16 | if self.up { Env::C1 } else { 0 }
     }
 
+    /// Ends the instruction: the status word with exception flags, C1, and ES and B. C0, C2 and C3 are the
+    /// caller's.
+    #[inline(always)]
+    pub const fn retire(&self, sw: u16) -> u16 {
+        const ES_B: u16 = 1 << 7 | 1 << 15;
+        sw & !Env::C1 | self.status() | if self.pending() { ES_B } else { 0 }
+    }
+
     /// Adds exceptions.
     #[inline(always)]
     pub(super) const fn raise(&mut self, e: Exceptions) {

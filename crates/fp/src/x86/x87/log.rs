@@ -124,11 +124,15 @@ pub fn y_log2_plus_1(env: &mut Env, x: F80, y: F80) -> F80 {
     product(env, log, b, false)
 }
 
-/// `log * y`, rounded. Intel's processors call even an exact one inexact.
+/// `log * y`, rounded. An exact one is inexact on Intel's processors; where the logarithm is negative, its
+/// magnitude is a little too small before rounding.
 fn product(env: &mut Env, log: Real, y: Num, exact: bool) -> F80 {
     let p = log.mul(Real::from_num(y));
     if !exact {
         return p.round(env);
+    }
+    if log.sign {
+        return Real::normal(p.sign, p.exp, p.sig - 1).round(env);
     }
     let r = p.round_exact(env);
     env.raise(Exceptions::PE);

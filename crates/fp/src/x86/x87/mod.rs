@@ -1,9 +1,9 @@
 //! Operations of the FPU in double extended precision (SDM Vol. 1, chapter 8).
 //!
-//! An instruction makes an [`Env`] of the control word, runs its operation, and asks [`Env::blocked`] (for
-//! stores, [`Env::store_blocked`]) whether its destination and the stack stay as they were; [`Env::status`]
-//! is what it leaves in the status word. Registers, tags and the stack are the caller's, stack faults
-//! included.
+//! An instruction makes an [`Env`] of the control word, runs its operation, and asks [`Env::blocked`] (a
+//! load, [`Env::load_blocked`]; a store, [`Env::store_blocked`]) whether its destination and the stack stay
+//! as they were. [`Env::retire`] gives the new status word. Registers, tags and the stack are the caller's,
+//! stack faults included.
 
 mod arith;
 mod atan;
