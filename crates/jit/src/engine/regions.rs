@@ -20,6 +20,11 @@ use crate::t1::{
     CompilerConfig, Failure, Limits, RegionRequest, form_region,
 };
 
+/// Blocks that may wait for the compile thread: all are looked at when it gets something to do.
+const WAITING: usize = 1024;
+/// Requests that the compile thread has at a time: enough for the time to the next look.
+const AHEAD: usize = 4;
+
 /// A region in use.
 #[derive(Debug)]
 pub struct Region<C> {
@@ -69,6 +74,8 @@ pub struct Regions<C> {
     verify: bool,
     threshold: u32,
     next_id: u64,
+    /// Blocks that are hot, until the compile thread has room for their regions.
+    waiting: Vec<BlockId>,
     pending: FxHashMap<u64, Pending>,
     installed: FxHashMap<u64, Region<C>>,
     by_block: FxHashMap<BlockId, Vec<u64>>,
@@ -81,6 +88,13 @@ struct View<'a, C> {
     cache: &'a BlockCache<C>,
     head: Key,
     threshold: u32,
+}
+
+/// Executions of a block since it was decoded or its region dropped. A count below its start has wrapped, which is hot
+/// as well.
+fn heat<C: Cpu>(block: &Block<C>, threshold: u32) -> u64 {
+    let counted = u64::from(threshold.wrapping_sub(block.trailer().heat.get()));
+    counted + if block.deferred { u64::from(threshold) } else { 0 }
 }
 
 impl<C: Cpu> View<'_, C> {
@@ -104,13 +118,7 @@ impl<C: Cpu> BlockSource for View<'_, C> {
             Flow::Next => [Some(t.target[1]), None],
             Flow::Indirect(_) | Flow::SyncNext | Flow::SyncPc => [None, None],
         };
-        Some(BlockView {
-            bytes: &b.bytes,
-            insns: b.len() as u32,
-            // Executions; a count below its start has wrapped, which is hot as well.
-            heat: u64::from(self.threshold.wrapping_sub(t.heat.get())),
-            succ,
-        })
+        Some(BlockView { bytes: &b.bytes, insns: b.len() as u32, heat: heat(b, self.threshold), succ })
     }
 }
 
@@ -135,6 +143,7 @@ impl<C: Cpu> Regions<C> {
             verify: config.verify,
             threshold: config.threshold(),
             next_id: 1,
+            waiting: Vec::new(),
             pending: FxHashMap::default(),
             installed: FxHashMap::default(),
             by_block: FxHashMap::default(),
@@ -159,9 +168,45 @@ impl<C: Cpu> Regions<C> {
         jump: &mut [JumpEntry],
         stats: &mut EngineStats,
     ) {
-        if self.back.is_none() {
-            return;
+        match self.back {
+            None => {}
+            Some(Back::Here(_)) => self.request(head, cache, jump, stats),
+            Some(Back::Thread(_)) if self.waiting.len() < WAITING => self.waiting.push(head),
+            Some(Back::Thread(_)) => {
+                // It may ask again later.
+                if let Some(b) = cache.get(head) {
+                    b.trailer().heat.set(self.threshold);
+                }
+            }
         }
+    }
+
+    /// Keeps the compile thread busy. Counts go on while blocks wait, and the hottest goes first.
+    fn feed(&mut self, cache: &mut BlockCache<C>, jump: &mut [JumpEntry], stats: &mut EngineStats) {
+        while self.pending.len() < AHEAD {
+            let heat = |id: BlockId| cache.get(id).map_or(0, |b| heat(b, self.threshold));
+            let Some(i) = (0..self.waiting.len()).max_by_key(|&i| heat(self.waiting[i])) else { break };
+            let head = self.waiting.swap_remove(i);
+            let member = self.by_block.contains_key(&head);
+            match cache.get_mut(head) {
+                // Inside another region it mostly runs as part of that: it waits for a second count.
+                Some(b) if member && !b.deferred => {
+                    b.deferred = true;
+                    b.trailer().heat.set(self.threshold);
+                }
+                _ => self.request(head, cache, jump, stats),
+            }
+        }
+    }
+
+    /// Has the region at a block compiled.
+    fn request(
+        &mut self,
+        head: BlockId,
+        cache: &mut BlockCache<C>,
+        jump: &mut [JumpEntry],
+        stats: &mut EngineStats,
+    ) {
         let Some(block) = cache.get(head) else { return };
         if block.entered {
             return;
@@ -175,8 +220,7 @@ impl<C: Cpu> Regions<C> {
         }
         let id = self.next_id;
         self.next_id += 1;
-        let heat = view.block(key.pc).map_or(0, |b| b.heat);
-        let request = RegionRequest { id, mode: key.mode, heat, blocks, dump: false, verify: self.verify };
+        let request = RegionRequest { id, mode: key.mode, blocks, dump: false, verify: self.verify };
         for m in &members {
             self.by_block.entry(*m).or_default().push(id);
         }
@@ -187,24 +231,19 @@ impl<C: Cpu> Regions<C> {
                 let done = c.compile(request);
                 self.finish(done, cache, jump, stats);
             }
-            Some(Back::Thread(t)) if t.request(request).is_err() => {
-                // The queue is full: the block may ask again later.
-                self.forget(id);
-                if let Some(b) = cache.get(head) {
-                    b.trailer().heat.set(self.threshold);
-                }
-            }
-            _ => {}
+            Some(Back::Thread(t)) => t.request(request),
+            None => {}
         }
     }
 
-    /// Installs what the compile thread has finished.
+    /// Installs what the compile thread has finished, and gives it more to do.
     pub fn collect(&mut self, cache: &mut BlockCache<C>, jump: &mut [JumpEntry], stats: &mut EngineStats) {
         while let Some(Back::Thread(t)) = &self.back
             && let Some(done) = t.poll()
         {
             self.finish(done, cache, jump, stats);
         }
+        self.feed(cache, jump, stats);
     }
 
     fn finish(
@@ -221,7 +260,6 @@ impl<C: Cpu> Regions<C> {
                 self.forget(f.request.id);
                 match f.error {
                     CompileError::Empty(_) => {}
-                    CompileError::Dropped => {}
                     CompileError::Arena(ArenaError::Full { .. }) => self.evict(cache, jump, stats),
                     e => {
                         stats.regions_failed += u64::from(pending);
@@ -303,6 +341,7 @@ impl<C: Cpu> Regions<C> {
         jump: &mut [JumpEntry],
         stats: &mut EngineStats,
     ) {
+        self.waiting.retain(|b| *b != block);
         for id in self.by_block.remove(&block).unwrap_or_default() {
             self.drop_region(id, cache, jump, stats);
         }
@@ -325,6 +364,7 @@ impl<C: Cpu> Regions<C> {
         stats.t1_retired += self.installed.values().map(|r| r.entry.retired).sum::<u64>();
         self.installed.clear();
         self.pending.clear();
+        self.waiting.clear();
         self.by_block.clear();
     }
 

@@ -54,6 +54,8 @@ pub struct Block<C> {
     pub linked: [Option<BlockId>; 2],
     /// A compiled region starts here.
     pub entered: bool,
+    /// It was hot once before, while it was part of another block's region.
+    pub deferred: bool,
     /// Operations and trailer; see [`Block::ops`].
     words: Box<[u64]>,
     ops: usize,
@@ -132,6 +134,7 @@ impl<C: Cpu> Block<C> {
             incoming: Vec::new(),
             linked: [None; 2],
             entered: false,
+            deferred: false,
             words,
             ops,
             _cpu: PhantomData,

@@ -63,9 +63,6 @@ pub enum CompileError {
     /// Cranelift panicked.
     #[error("Cranelift panicked: {0}")]
     Panic(String),
-    /// The request was dropped in favour of hotter ones, or at shutdown.
-    #[error("dropped from the queue")]
-    Dropped,
 }
 
 /// A failed request, with what a report needs.
@@ -194,7 +191,7 @@ impl<C: Cpu> Compiler<C> {
             }
         };
         let clif = match &error {
-            CompileError::Arena(_) | CompileError::Empty(_) | CompileError::Dropped => None,
+            CompileError::Arena(_) | CompileError::Empty(_) => None,
             _ => Some(self.context.func.display().to_string()),
         };
         self.context = Context::new();

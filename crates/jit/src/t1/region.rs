@@ -21,8 +21,6 @@ pub struct RegionRequest {
     pub id: u64,
     /// Mode bits to decode under ([`lyrebird_isa::Cpu::mode`]).
     pub mode: u64,
-    /// How urgent: executions so far. Hotter requests are compiled first.
-    pub heat: u64,
     /// The blocks, head first, all in one virtual page. Blocks that overlap are cut where the next one begins.
     pub blocks: Vec<RegionBlock>,
     /// Keep the CLIF and the host disassembly.

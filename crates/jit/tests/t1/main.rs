@@ -34,7 +34,7 @@ pub(crate) fn request(program: &[Insn], blocks: &[(usize, usize)]) -> RegionRequ
             bytes: program[at..at + n].iter().flat_map(|i| i.bytes()).collect(),
         })
         .collect();
-    RegionRequest { id: 1, mode: 0, heat: 0, blocks, dump: false, verify: false }
+    RegionRequest { id: 1, mode: 0, blocks, dump: false, verify: false }
 }
 
 pub(crate) fn address(at: usize) -> u64 {

@@ -171,7 +171,7 @@ fn check(seed: u64, compiler: &mut Compiler<TestCpu>, seen: &mut Seen) {
             }
             let region = regions.entry(pc).or_insert_with(|| {
                 let blocks = form_region(pc, &program, &Limits::default());
-                let request = RegionRequest { id: pc, mode: 0, heat: 0, blocks, dump: false, verify };
+                let request = RegionRequest { id: pc, mode: 0, blocks, dump: false, verify };
                 match compiler.compile(request) {
                     Ok(r) => {
                         seen.regions += 1;
