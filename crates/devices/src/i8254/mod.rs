@@ -118,16 +118,9 @@ impl I8254State {
 ///
 /// The interrupt follows the time only when someone looks: [`I8254::update`] is due at [`I8254::next_event`].
 pub struct I8254 {
-    state: Mutex<Inner>,
+    state: Mutex<I8254State>,
     irq: IrqPin,
     clock: Arc<dyn TimeSource>,
-}
-
-#[derive(Debug, Default)]
-struct Inner {
-    chip: I8254State,
-    /// The HPET has taken the interrupt over.
-    replaced: bool,
 }
 
 impl I8254 {
@@ -143,15 +136,14 @@ impl I8254 {
     }
 
     fn with<T>(&self, f: impl FnOnce(&mut I8254State) -> T) -> T {
-        let mut inner = lock(&self.state);
-        let t = ns_to_ticks(self.clock.now(), FREQUENCY);
-        let rose = inner.chip.update(t);
-        let result = f(&mut inner.chip);
-        if rose && !inner.replaced {
+        let mut chip = lock(&self.state);
+        let rose = chip.update(ns_to_ticks(self.clock.now(), FREQUENCY));
+        let result = f(&mut chip);
+        if rose {
             self.irq.deassert();
             self.irq.assert();
         }
-        self.irq.set(inner.chip.out(0) && !inner.replaced);
+        self.irq.set(chip.out(0));
         result
     }
 
@@ -163,18 +155,8 @@ impl I8254 {
     /// The guest time in nanoseconds at which the interrupt's next edge is due; none while counter 0 does not run.
     /// Changes with every write.
     pub fn next_event(&self) -> Option<u64> {
-        let inner = lock(&self.state);
-        if inner.replaced {
-            return None;
-        }
-        let chip = &inner.chip;
+        let chip = lock(&self.state);
         Some(ticks_to_ns(chip.counters[0].next_rise(chip.now)?, FREQUENCY))
-    }
-
-    /// Disconnects the interrupt while the HPET drives it (`LEG_RT_CNF`), or connects it again. Outlasts a reset.
-    pub fn set_replaced(&self, replaced: bool) {
-        lock(&self.state).replaced = replaced;
-        self.update();
     }
 
     /// What the speaker plays: Hz, if its gate, its data enable and a square wave are on.
@@ -210,14 +192,13 @@ impl Device for I8254 {
     }
 
     fn reset(&self) {
-        let mut inner = lock(&self.state);
-        inner.chip = I8254State { now: inner.chip.now, ..I8254State::default() };
+        let mut chip = lock(&self.state);
+        *chip = I8254State { now: chip.now, ..I8254State::default() };
         self.irq.deassert();
     }
 
     fn save(&self) -> Result<Snapshot, SnapshotError> {
-        let inner = lock(&self.state);
-        Snapshot::encode(I8254::KIND, I8254::VERSION, &inner.chip)
+        Snapshot::encode(I8254::KIND, I8254::VERSION, &*lock(&self.state))
     }
 
     /// The output is that of the time of the snapshot until the next [`I8254::update`].
@@ -229,9 +210,9 @@ impl Device for I8254 {
         {
             return Err(SnapshotError::mismatch(I8254::KIND, "has an impossible counter"));
         }
-        let mut inner = lock(&self.state);
-        inner.chip = new;
-        self.irq.set(inner.chip.out(0) && !inner.replaced);
+        let mut chip = lock(&self.state);
+        *chip = new;
+        self.irq.set(chip.out(0));
         Ok(())
     }
 }

@@ -340,19 +340,6 @@ fn a_late_look_still_gives_an_edge() {
 }
 
 #[test]
-fn the_hpet_can_replace_the_interrupt() {
-    let mut p = Pit::new();
-    program0(&p, 2, 100);
-    p.chip.set_replaced(true);
-    assert_eq!(p.chip.next_event(), None);
-    lock(&p.sink.0).clear();
-    p.at(1010);
-    assert!(lock(&p.sink.0).is_empty());
-    p.chip.set_replaced(false);
-    assert_eq!(*lock(&p.sink.0), [(1, true)]);
-}
-
-#[test]
 fn port_61() {
     let mut p = Pit::new();
     p.write(4, 0xff);
