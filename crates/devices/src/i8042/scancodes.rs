@@ -1,0 +1,104 @@
+//! Scan codes: what the keyboard sends for a key, and the controller's translation from set 2 to set 1.
+
+/// The controller's translation of codes below 0x80 (IBM PS/2 hardware interface technical reference, keyboard
+/// controller).
+const TRANSLATION: [u8; 128] = [
+    0xff, 0x43, 0x41, 0x3f, 0x3d, 0x3b, 0x3c, 0x58, 0x64, 0x44, 0x42, 0x40, 0x3e, 0x0f, 0x29, 0x59, //
+    0x65, 0x38, 0x2a, 0x70, 0x1d, 0x10, 0x02, 0x5a, 0x66, 0x71, 0x2c, 0x1f, 0x1e, 0x11, 0x03, 0x5b, //
+    0x67, 0x2e, 0x2d, 0x20, 0x12, 0x05, 0x04, 0x5c, 0x68, 0x39, 0x2f, 0x21, 0x14, 0x13, 0x06, 0x5d, //
+    0x69, 0x31, 0x30, 0x23, 0x22, 0x15, 0x07, 0x5e, 0x6a, 0x72, 0x32, 0x24, 0x16, 0x08, 0x09, 0x5f, //
+    0x6b, 0x33, 0x25, 0x17, 0x18, 0x0b, 0x0a, 0x60, 0x6c, 0x34, 0x35, 0x26, 0x27, 0x19, 0x0c, 0x61, //
+    0x6d, 0x73, 0x28, 0x74, 0x1a, 0x0d, 0x62, 0x6e, 0x3a, 0x36, 0x1c, 0x1b, 0x75, 0x2b, 0x63, 0x76, //
+    0x55, 0x56, 0x77, 0x78, 0x79, 0x7a, 0x0e, 0x7b, 0x7c, 0x4f, 0x7d, 0x4b, 0x47, 0x7e, 0x7f, 0x6f, //
+    0x52, 0x53, 0x50, 0x4c, 0x4d, 0x48, 0x01, 0x45, 0x57, 0x4e, 0x51, 0x4a, 0x37, 0x49, 0x46, 0x54,
+];
+
+/// Prefix of a break code in set 2; it is swallowed by the translation.
+pub(super) const BREAK: u8 = 0xf0;
+
+/// Translates a byte other than [`BREAK`]. Codes from 0x80 on stay, except the two of F7 and Alt+SysRq.
+pub(super) fn translate(code: u8) -> u8 {
+    match code {
+        0x83 => 0x41,
+        0x84 => 0x54,
+        c => TRANSLATION.get(usize::from(c)).copied().unwrap_or(c),
+    }
+}
+
+/// The code in set 2 that is translated to `code`, 1 to 0x7f.
+fn set2(code: u8) -> u8 {
+    match code {
+        0x41 => 0x83,
+        0x54 => 0x84,
+        c => TRANSLATION.iter().position(|&t| t == c).map_or(0, |at| at as u8),
+    }
+}
+
+/// The bytes that the keyboard sends for a key, which is named by its make code in set 1 as a 16-bit number:
+/// 0x1e is A, 0xe04d the right arrow. Pause is 0xe11d. None for what is no key.
+pub(super) fn bytes(key: u16, pressed: bool, set: u8) -> Vec<u8> {
+    let code = key as u8;
+    if key == 0xe11d {
+        // Pause has no break code: it sends make and break of two codes at once.
+        return match (pressed, set) {
+            (false, _) => vec![],
+            (true, 1) => vec![0xe1, 0x1d, 0x45, 0xe1, 0x9d, 0xc5],
+            (true, _) => vec![0xe1, 0x14, 0x77, 0xe1, 0xf0, 0x14, 0xf0, 0x77],
+        };
+    }
+    if !matches!(code, 1..=0x7f) || !matches!(key >> 8, 0 | 0xe0) {
+        return vec![];
+    }
+    let extended = key >> 8 != 0;
+    let one = |code: u8| {
+        let mut out = Vec::new();
+        if extended {
+            out.push(0xe0);
+        }
+        match (set, pressed) {
+            (1, _) => out.push(code | if pressed { 0 } else { 0x80 }),
+            (_, true) => out.push(set2(code)),
+            (_, false) => out.extend([BREAK, set2(code)]),
+        }
+        out
+    };
+    if key == 0xe037 {
+        // Print Screen comes with a shift.
+        let pair = if pressed { [0x2a, 0x37] } else { [0x37, 0x2a] };
+        return pair.into_iter().flat_map(one).collect();
+    }
+    one(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_of_the_tables() {
+        for (key, make, broken) in [
+            (0x1eu16, vec![0x1c], vec![0xf0, 0x1c]),
+            (0x41, vec![0x83], vec![0xf0, 0x83]),
+            (0x01, vec![0x76], vec![0xf0, 0x76]),
+            (0xe04d, vec![0xe0, 0x74], vec![0xe0, 0xf0, 0x74]),
+            (0xe037, vec![0xe0, 0x12, 0xe0, 0x7c], vec![0xe0, 0xf0, 0x7c, 0xe0, 0xf0, 0x12]),
+            (0x00, vec![], vec![]),
+            (0x80, vec![], vec![]),
+            (0x121e, vec![], vec![]),
+        ] {
+            assert_eq!((bytes(key, true, 2), bytes(key, false, 2)), (make, broken), "{key:#x}");
+        }
+        assert_eq!(bytes(0xe04d, false, 1), [0xe0, 0xcd]);
+        assert_eq!(bytes(0xe037, true, 1), [0xe0, 0x2a, 0xe0, 0x37]);
+    }
+
+    #[test]
+    fn the_translation_gives_set_1_back() {
+        for code in 1..=0x7f {
+            let sent = bytes(code, true, 2);
+            assert_eq!(sent.iter().map(|&b| translate(b)).collect::<Vec<_>>(), bytes(code, true, 1));
+        }
+        assert_eq!([0xaa, 0xfa, 0xe0, 0xfe].map(translate), [0xaa, 0xfa, 0xe0, 0xfe]);
+        assert_eq!(translate(0x00), 0xff);
+    }
+}
