@@ -1,6 +1,7 @@
 //! Boards: wiring only. Chips, CPU and engine are described in their own crates; here they are connected.
 //!
 //! * [`virt`] is the ARM `virt` board: [`VirtMachine::new`], [`VirtMachine::load`], [`VirtMachine::run`].
+//! * [`pc`] is what a PC tells its guest about itself: ACPI, SMBIOS, the memory map.
 //! * [`loader`] takes kernels and initial RAM disks apart, [`fdt`] makes and amends device trees.
 //! * [`psci`] is the firmware that the guest calls, [`power`] how a run ends, [`stats`] the report after it.
 
@@ -9,6 +10,7 @@ mod error;
 pub mod fdt;
 mod host;
 pub mod loader;
+pub mod pc;
 pub mod power;
 pub mod psci;
 mod run;
