@@ -88,6 +88,12 @@ impl ArmCpu {
         self.core.fault = 1;
     }
 
+    /// Leaves the code behind the instruction being executed, which is complete: it has changed the mode.
+    pub(crate) fn leave_completed(&mut self) {
+        self.recorded = None;
+        self.core.fault = 1;
+    }
+
     /// Records an exception without fault address whose preferred return address is the instruction itself.
     pub fn raise_ec(&mut self, ec: u8, iss: u32) {
         self.raise(Recorded { ec, iss, far: None, after: false });
@@ -466,6 +472,94 @@ mod tests {
         assert!(m.cpu.step(), "add x0, x0, #0 does not care");
         assert!(!m.cpu.step(), "ldr x0, [sp]");
         assert_eq!((m.esr(), m.cpu.core.reg(regs::ELR_EL1)), ((0x26, true, 0), CODE + 4));
+    }
+
+    /// SCTLR_EL1.SA set, FP not trapped, X2 8, X3 SP + 8.
+    fn checking_sp() -> Machine {
+        let mut m = machine();
+        m.msr("CPACR_EL1", 3 << 20);
+        m.msr("SCTLR_EL1", sctlr::SA);
+        m.cpu.core.set_reg(regs::SP, RAM_SP);
+        m.cpu.core.regs[2] = 8;
+        m.cpu.core.regs[3] = RAM_SP + 8;
+        m.cpu.core.pc = CODE;
+        m
+    }
+
+    #[test]
+    fn misaligned_sp_is_noticed_by_the_next_access() {
+        let cases = [
+            ("sub sp, sp, #8", 0xd100_23ff),
+            ("mov sp, x3", 0x9100_007f),
+            ("add sp, sp, x2", 0x8b22_63ff),
+            ("sub sp, sp, w2, uxtb", 0xcb22_03ff),
+            ("mov wsp, w3", 0x1100_007f),
+            ("orr sp, x3, #7", 0xb240_087f),
+            ("and sp, x3, #-4", 0x927e_f47f),
+            ("mov sp, #127", 0xb240_1bff),
+            ("ldr x1, [sp], #8", 0xf840_87e1),
+            ("str x1, [sp, #-24]!", 0xf81e_8fe1),
+            ("ldr q1, [sp], #40", 0x3cc2_87e1),
+            ("stp x1, x1, [sp, #-8]!", 0xa9bf_87e1),
+            ("stp w1, w1, [sp], #4", 0x2880_87e1),
+            ("ldp d0, d1, [sp], #8", 0x6cc0_87e0),
+            ("st1 {v0.8b}, [sp], #8", 0x0c9f_73e0),
+            ("ld1 {v0.16b}, [sp], x2", 0x4cc2_73e0),
+            ("ld1 {v0.h}[2], [sp], #2", 0x0ddf_53e0),
+        ];
+        for (text, word) in cases {
+            let mut m = checking_sp();
+            // ldr x0, [sp] behind it.
+            m.poke(CODE, 0xf940_03e0_0000_0000 | word);
+            assert!(m.cpu.step(), "{text}");
+            assert!(!m.cpu.step(), "{text}: ldr x0, [sp]");
+            assert_eq!((m.esr(), m.cpu.core.reg(regs::ELR_EL1)), ((0x26, true, 0), CODE + 4), "{text}");
+        }
+        // Aligned again, and not checked.
+        for (sctlr, words) in [(sctlr::SA, 0x9100_23ff_d100_23ff_u64), (0, 0xd503_201f_d100_23ff)] {
+            let mut m = checking_sp();
+            m.msr("SCTLR_EL1", sctlr);
+            m.cpu.core.pc = CODE;
+            m.poke(CODE, words);
+            m.poke(CODE + 8, 0xf940_03e0);
+            assert!(m.cpu.step() && m.cpu.step() && m.cpu.step(), "{words:#x}, SCTLR_EL1 {sctlr:#x}");
+        }
+    }
+
+    #[test]
+    fn accesses_through_a_misaligned_sp() {
+        let cases = [
+            ("ldr x0, [sp]", 0xf940_03e0, 0x26),
+            ("ldadda x1, x0, [sp]", 0xf8a1_03e0, 0x26),
+            ("ldapr x0, [sp]", 0xf8bf_c3e0, 0x26),
+            ("ldr d0, [sp, #8]", 0xfd40_07e0, 0x26),
+            ("ldxr x0, [sp]", 0xc85f_7fe0, 0x26),
+            ("stp x0, x0, [sp, #-16]!", 0xa9bf_03e0, 0x26),
+            ("ld1 {v0.8b}, [sp]", 0x0c40_73e0, 0x26),
+            ("ldr x0, [sp, x2]", 0xf862_6be0, 0x26),
+            ("prfm pldl1keep, [sp]", 0xf980_03e0, -1),
+            ("prfum pldl1keep, [sp, #1]", 0xf880_13e0, -1),
+            ("prfm pldl1keep, [sp, x2]", 0xf8a2_6be0, -1),
+            ("ldr wzr, .+124", 0x1800_03ff, -1),
+            ("mov x0, sp", 0x9100_03e0, -1),
+            ("unallocated: size 11, opc 11", 0xf9c0_03e0, 0),
+        ];
+        for (text, word, ec) in cases {
+            let mut m = checking_sp();
+            // sub sp, sp, #8 before it.
+            m.poke(CODE, word << 32 | 0xd100_23ff);
+            assert!(m.cpu.step());
+            assert_eq!(m.cpu.step(), ec < 0, "{text}");
+            if ec >= 0 {
+                assert_eq!(m.esr(), (ec as u8, true, 0), "{text}");
+            }
+        }
+        let mut m = checking_sp();
+        m.msr("CPACR_EL1", 0);
+        m.cpu.core.pc = CODE;
+        m.poke(CODE, 0xfd40_07e0_d100_23ff);
+        assert!(m.cpu.step() && !m.cpu.step(), "ldr d0, [sp, #8]");
+        assert_eq!(m.esr().0, 0x07, "the FP trap comes first");
     }
 
     const RAM_SP: u64 = crate::testing::RAM + 0x2_0000;

@@ -109,7 +109,10 @@ impl Bench {
         let mem = before.clone().into_boxed_slice();
         // The vectors' memory is reached through a TLB laid by hand; the physical one only has to exist.
         let phys = PhysMem::builder().ram(0, PAGE_SIZE).build().unwrap();
-        let cpu = ArmCpu::new(CpuModel::max(), 0, Box::new(BarePlatform::new()), phys);
+        let mut cpu = ArmCpu::new(CpuModel::max(), 0, Box::new(BarePlatform::new()), phys);
+        // Write-back to SP is executed in the CPU's own mode: FP does not trap in it.
+        cpu.sys.cpacr = 3 << 20;
+        cpu.set_pstate(cpu.pstate);
         Bench { cpu, before, mem, tlb: vec![TlbEntry::EMPTY; TLB_ENTRIES] }
     }
 

@@ -6,13 +6,15 @@ use super::sem::undefined;
 use super::table::{self, Group, Row};
 use super::word::Word;
 use crate::ArmCpu;
-use crate::cpu::Mode;
+use crate::cpu::{Mode, careful, may_misalign_sp};
 
 /// Hands the meaning of `w` at `pc` to `v`.
 pub fn decode<V: Visitor<ArmCpu>>(w: Word, pc: u64, mode: Mode, v: V) -> V::Out {
-    if mode.careful() {
-        return crate::cpu::careful(w, pc, v);
-    }
+    if mode.careful() || may_misalign_sp(w, pc, mode) { careful(w, pc, v) } else { plain(w, pc, mode, v) }
+}
+
+/// The same without the checks of the careful mode.
+pub(crate) fn plain<V: Visitor<ArmCpu>>(w: Word, pc: u64, mode: Mode, v: V) -> V::Out {
     match table::lookup(w) {
         None => undefined::unallocated(w, pc, v),
         Some(row) if !mode.has(row.feature) => undefined::unallocated(w, pc, v),

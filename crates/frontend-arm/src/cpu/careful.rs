@@ -4,17 +4,21 @@
 //! All of them are rare, so blocks do without: a mode bit ([`Mode::careful`]) makes every instruction decode to
 //! one helper that checks, executes through the interpreter instance, and checks again.
 //!
-//! SP alignment (SCTLR_ELx.SA, SA0): loads and stores do not test SP. SP is looked at whenever the CPU is
-//! looked at (exception entry and return, writes of the registers behind it, every slice of guest code), and
-//! while it is misaligned the careful mode tests each access. What is missed is an access through a stack
-//! pointer that became misaligned a few instructions ago.
+//! SP alignment (SCTLR_ELx.SA, SA0): loads and stores do not test SP. Outside the careful mode SP is aligned, or
+//! not checked, and what could change that looks: exception entry and return and writes of the registers behind
+//! it by [`ArmCpu::context_changed`], ADD and SUB with destination SP by [`set_sp`], and what else may misalign
+//! SP ([`may_misalign_sp`]) is executed carefully itself. Compilers move SP by multiples of 16, which can not.
 
-use lyrebird_isa::{Cpu, Emit, Helper, Sem, Term, Visitor};
+use std::any::TypeId;
+
+use lyrebird_isa::{Cpu, Emit, Helper, Sem, Term, Visitor, Width};
 
 use super::pstate::{Pstate, daif};
 use super::{ArmCpu, Mode};
-use crate::a64::regs;
+use crate::a64::sem::dp_imm::bitmask;
+use crate::a64::sem::undefined::{FpTrap, Undefined};
 use crate::a64::word::Word;
+use crate::a64::{decode, regs};
 use crate::exception::{Recorded, ec};
 use crate::sys::regs::mdscr;
 use crate::sys::sctlr;
@@ -46,7 +50,7 @@ impl Sem<ArmCpu> for Careful {
     }
 }
 
-/// Constructor for every word in a careful mode.
+/// Constructor for every word in a careful mode, and for those that may misalign SP in any.
 pub(crate) fn careful<V: Visitor<ArmCpu>>(w: Word, pc: u64, v: V) -> V::Out {
     v.visit(Careful { pc, word: w.0 })
 }
@@ -55,29 +59,102 @@ pub(crate) fn careful<V: Visitor<ArmCpu>>(w: Word, pc: u64, v: V) -> V::Out {
 fn accesses_through_sp(w: Word) -> bool {
     let load_store = w.bit(27) && !w.bit(25);
     let literal = w.bits(27, 3) == 0b011 && !w.bit(24);
+    // PRFM (unsigned offset), PRFM (register), PRFUM.
+    let hint = w.bit(24) || matches!((w.bit(21), w.bits(10, 2)), (true, 0b10) | (false, 0b00));
     let prefetch = w.bits(27, 3) == 0b111 && w.bits(22, 2) == 0b10 && w.bits(30, 2) == 0b11 && !w.bit(26);
-    load_store && !literal && !prefetch && w.n() == 31
+    load_store && !literal && !(prefetch && hint) && w.n() == 31
+}
+
+/// Whether a word may turn an aligned SP into a misaligned one. 64-bit ADD and SUB, which do not count here,
+/// look themselves.
+pub(crate) fn may_misalign_sp(w: Word, pc: u64, mode: Mode) -> bool {
+    moves_sp_freely(w) && decode::plain(w, pc, mode, Meaningful)
+}
+
+/// The same by its fields alone, which may be those of an unallocated encoding.
+fn moves_sp_freely(w: Word) -> bool {
+    match w.bits(25, 4) {
+        // Data processing (immediate).
+        0b1000 | 0b1001 if w.d() == 31 => match (w.bits(23, 6), w.bits(29, 2)) {
+            (0b10_0010, _) => !w.bit(29) && !w.sf(),
+            (0b10_0100, 0b11) => false,
+            (0b10_0100, opc) => {
+                let imm = bitmask::decode(Width::sf(w.sf()), w.bit(22), w.bits(16, 6), w.bits(10, 6));
+                // AND, or ORR with XZR, of a multiple of 16.
+                !(imm.is_some_and(|imm| imm & 15 == 0) && (opc == 0b00 || opc == 0b01 && w.n() == 31))
+            }
+            _ => false,
+        },
+        // Add/subtract (extended register).
+        0b0101 | 0b1101 => w.bits(24, 5) == 0b01011 && w.bit(21) && !w.bit(29) && !w.sf() && w.d() == 31,
+        // Loads and stores that write the base back.
+        0b0100 | 0b0110 | 0b1100 | 0b1110 if w.n() == 31 => match w.bits(27, 3) {
+            // Structures: by a register, or by what is accessed.
+            0b001 if w.bit(26) => w.bit(23) && (w.m() != 31 || w.bit(24) || !w.bit(30)),
+            0b101 => {
+                let log2 = match (w.bit(26), w.bits(30, 2)) {
+                    (true, opc) => 2 + opc,
+                    (false, 0b10) => 3,
+                    (false, _) => 2,
+                };
+                w.bit(23) && w.bits(15, 7) << log2 & 15 != 0
+            }
+            0b111 if !w.bit(24) && w.bit(10) => w.bit(21) || w.bits(12, 9) & 15 != 0,
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+/// Looks at the value that the instruction is about to write to SP. If accesses through it have to be checked,
+/// the instruction ends here, with the CPU in the careful mode.
+extern "C" fn set_sp_helper(cpu: &mut ArmCpu, sp: u64, _: u64, _: u64) -> u64 {
+    if sp & 15 != 0 && cpu.sp_checked() && !Mode(cpu.mode()).careful() {
+        cpu.core.set_reg(regs::SP, sp);
+        cpu.context_changed();
+        cpu.leave_completed();
+    }
+    0
+}
+
+/// Writes SP with what may not be a multiple of 16: the last thing that an instruction does.
+#[inline(always)]
+pub(crate) fn set_sp<E: Emit<Cpu = ArmCpu>>(e: &mut E, sp: E::Val) -> Result<(), E::Fault> {
+    let z = e.imm(0);
+    e.call(Helper::cpu("set_sp", set_sp_helper), [sp, z, z])?;
+    e.set_reg(regs::SP, sp);
+    Ok(())
+}
+
+/// Whether a word has a meaning of its own, not that of an undefined or trapped instruction.
+struct Meaningful;
+
+impl Visitor<ArmCpu> for Meaningful {
+    type Out = bool;
+
+    fn visit<S: Sem<ArmCpu>>(self, _: S) -> bool {
+        let refusals =
+            [TypeId::of::<Undefined<false>>(), TypeId::of::<Undefined<true>>(), TypeId::of::<FpTrap>()];
+        !refusals.contains(&TypeId::of::<S>())
+    }
 }
 
 impl ArmCpu {
     /// Whether the current state asks for [`Mode::careful`].
     pub(crate) fn needs_care(&self) -> bool {
-        self.pstate.il || self.sp_checked() || self.stepping() || self.breakpoints_armed()
+        self.pstate.il || self.sp_misaligned() || self.stepping() || self.breakpoints_armed()
     }
 
-    /// Follows a misaligned SP that no change of context has shown yet.
-    #[inline]
-    pub(crate) fn notice_sp(&mut self) {
-        if self.core.reg(regs::SP) & 15 != 0 && !Mode(self.mode).careful() {
-            self.context_changed();
-        }
-    }
-
-    /// SP is misaligned and checked.
+    /// The alignment of SP is checked.
     fn sp_checked(&self) -> bool {
         let el = self.pstate.el;
         let bit = if el == 0 { sctlr::SA0 } else { sctlr::SA };
-        self.core.reg(regs::SP) & 15 != 0 && self.sys.sctlr[el.max(1) as usize & 3] & bit != 0
+        self.sys.sctlr[el.max(1) as usize & 3] & bit != 0
+    }
+
+    /// SP is misaligned and checked.
+    fn sp_misaligned(&self) -> bool {
+        self.core.reg(regs::SP) & 15 != 0 && self.sp_checked()
     }
 
     /// Whether debug exceptions other than BRK are taken from `el` with PSTATE.D as in `daif`
@@ -175,7 +252,11 @@ impl ArmCpu {
         if self.pstate.il {
             return exception(ec::ILLEGAL_STATE, 0);
         }
-        if self.sp_checked() && accesses_through_sp(w) {
+        // After whatever else the encoding may raise.
+        if self.sp_misaligned()
+            && accesses_through_sp(w)
+            && decode::plain(w, pc, Mode(self.mode()), Meaningful)
+        {
             return exception(ec::SP_ALIGNMENT, 0);
         }
         None

@@ -68,7 +68,6 @@ impl ArmCpu {
         if self.waiting {
             return Event::Idle;
         }
-        self.notice_sp();
         Event::Run
     }
 

@@ -23,7 +23,7 @@ use crate::exception::{Recorded, ec};
 use crate::platform::Platform;
 use crate::sys::SysRegs;
 use crate::sys::address::Regime1;
-pub(crate) use careful::careful;
+pub(crate) use careful::{careful, may_misalign_sp, set_sp};
 use counters::Counters;
 use model::CpuModel;
 use pstate::Pstate;
@@ -59,11 +59,6 @@ impl Mode {
         self.0 & Mode::CAREFUL != 0
     }
 
-    /// The same without the checks.
-    pub(crate) fn plain(self) -> Mode {
-        Mode(self.0 & !Mode::CAREFUL)
-    }
-
     /// Whether the CPU model has a feature; mask in bits 16 and up.
     pub fn has(self, f: Feature) -> bool {
         self.0 >> 16 & 1 << f as u8 != 0
@@ -97,7 +92,7 @@ pub struct ArmCpu {
     pub platform: Box<dyn Platform>,
     /// What happened.
     pub counters: Counters,
-    /// The exception that [`Core::fault`] announces.
+    /// The exception that [`Core::fault`] announces; without one, the instruction is complete, and the mode new.
     pub(crate) recorded: Option<Recorded>,
     /// The event register of WFE and SEV.
     pub(crate) event: bool,
@@ -251,8 +246,9 @@ unsafe impl Cpu for ArmCpu {
     }
     fn take_fault(&mut self, pc: u64) {
         self.core.fault = 0;
-        if let Some(r) = self.recorded.take() {
-            self.take_sync(r, pc);
+        match self.recorded.take() {
+            Some(r) => self.take_sync(r, pc),
+            None => self.core.pc = pc.wrapping_add(4),
         }
     }
     fn poll(&mut self, retired: u64) -> Event {

@@ -5,7 +5,9 @@
 use lyrebird_isa::interp::{Interp, Next};
 use lyrebird_isa::{Cpu, Sem, Visitor};
 
-use super::{ArmCpu, Mode};
+use super::{ArmCpu, Mode, may_misalign_sp};
+use crate::a64::decode;
+use crate::a64::word::Word;
 
 /// Executes the one `Sem` that an instruction decodes to.
 struct Execute<'a> {
@@ -21,8 +23,9 @@ impl Visitor<ArmCpu> for Execute<'_> {
         let done = s.sem(&mut e).is_ok();
         let (next, target) = (e.next, e.target);
         if !done {
+            let completed = self.cpu.recorded.is_none();
             self.cpu.take_fault(self.pc);
-            return false;
+            return completed;
         }
         match next {
             Next::Fall | Next::NotTaken | Next::SyncNext => self.cpu.core.pc = self.pc.wrapping_add(4),
@@ -38,9 +41,7 @@ impl ArmCpu {
     /// False if it raised an exception, which has then been taken.
     pub fn execute(&mut self, word: u32) -> bool {
         let pc = self.core.pc;
-        let mode = Mode(self.mode()).plain().0;
-        let bytes = word.to_le_bytes();
-        ArmCpu::decode(&bytes, pc, mode, Execute { cpu: self, pc }).0
+        decode::plain(Word(word), pc, Mode(self.mode()), Execute { cpu: self, pc })
     }
 
     /// Fetches and executes one instruction. False if an exception was taken instead of its completing.
@@ -56,7 +57,7 @@ impl ArmCpu {
         // SAFETY: `CodePage::host` is readable for 4 KiB, and an aligned word at `offset` lies inside.
         let word = unsafe { page.host.add(offset).cast::<u32>().read_unaligned() };
         let word = u32::from_le(word);
-        if Mode(self.mode()).careful() {
+        if Mode(self.mode()).careful() || may_misalign_sp(Word(word), pc, Mode(self.mode())) {
             self.execute_carefully(word, pc);
             return self.core.pc == pc.wrapping_add(4);
         }

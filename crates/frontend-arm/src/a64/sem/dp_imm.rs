@@ -10,6 +10,7 @@ use super::flags;
 use super::undefined::unallocated;
 use crate::ArmCpu;
 use crate::a64::word::Word;
+use crate::cpu::set_sp;
 
 /// ADD, ADDS, SUB, SUBS (immediate).
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +32,22 @@ impl<const SF: bool, const SUB: bool, const S: bool> Sem<ArmCpu> for AddSubImm<S
         }
         e.set_reg(self.d, r);
         Ok(())
+    }
+}
+
+/// ADD, SUB (immediate) into SP, with a result that may not be a multiple of 16.
+#[derive(Clone, Copy, Debug)]
+pub struct AddSubImmSp<const SUB: bool> {
+    n: Reg,
+    imm: u32,
+}
+
+impl<const SUB: bool> Sem<ArmCpu> for AddSubImmSp<SUB> {
+    #[inline(always)]
+    fn sem<E: Emit<Cpu = ArmCpu>>(&self, e: &mut E) -> Result<(), E::Fault> {
+        let (a, b) = (e.reg(self.n), e.imm(self.imm as u64));
+        let r = e.bin(if SUB { Bin::Sub } else { Bin::Add }, Width::W64, a, b);
+        set_sp(e, r)
     }
 }
 
@@ -58,6 +75,9 @@ pub fn add_sub_imm<V: Visitor<ArmCpu>>(w: Word, _pc: u64, v: V) -> V::Out {
     let s = w.bit(29);
     if s && w.d() == 31 {
         return flags!(w.sf(), w.bit(30) => |SF, SUB| v.visit(CmpImm::<SF, SUB> { n, imm }));
+    }
+    if w.sf() && !s && w.d() == 31 && !(w.n() == 31 && imm & 15 == 0) {
+        return flags!(w.bit(30) => |SUB| v.visit(AddSubImmSp::<SUB> { n, imm }));
     }
     let d = if s { w.rd() } else { w.rd_sp() };
     flags!(w.sf(), w.bit(30), s => |SF, SUB, S| v.visit(AddSubImm::<SF, SUB, S> { d, n, imm }))

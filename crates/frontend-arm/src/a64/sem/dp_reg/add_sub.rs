@@ -7,6 +7,7 @@ use crate::ArmCpu;
 use crate::a64::sem::flags;
 use crate::a64::sem::undefined::unallocated;
 use crate::a64::word::Word;
+use crate::cpu::set_sp;
 
 /// Writes `a + b` or `a - b` to `d`, with flags where `S`.
 #[inline(always)]
@@ -88,6 +89,23 @@ const SXTB: u8 = 4;
 const SXTH: u8 = 5;
 const SXTW: u8 = 6;
 
+/// The second operand: `m` extended to width `w` as `EXT` says, and shifted.
+#[inline(always)]
+fn extended_operand<const EXT: u8, E: Emit<Cpu = ArmCpu>>(e: &mut E, w: Width, m: Reg, amount: u8) -> E::Val {
+    let m = e.reg(m);
+    let b = match EXT {
+        UXTB => e.zext(Width::W8, m),
+        UXTH => e.zext(Width::W16, m),
+        UXTW => e.zext(Width::W32, m),
+        SXTB => e.sext(Width::W8, m),
+        SXTH => e.sext(Width::W16, m),
+        SXTW => e.sext(Width::W32, m),
+        _ => m,
+    };
+    let n = e.imm(amount as u64);
+    e.bin(Bin::Shl, w, b, n)
+}
+
 /// ADD, ADDS, SUB, SUBS (extended register). `EXT` is the `option` field, SXTX as UXTX.
 #[derive(Clone, Copy, Debug)]
 pub struct AddSubExt<const SF: bool, const SUB: bool, const S: bool, const EXT: u8> {
@@ -102,22 +120,28 @@ impl<const SF: bool, const SUB: bool, const S: bool, const EXT: u8> Sem<ArmCpu>
 {
     #[inline(always)]
     fn sem<E: Emit<Cpu = ArmCpu>>(&self, e: &mut E) -> Result<(), E::Fault> {
-        let w = Width::sf(SF);
         let a = e.reg(self.n);
-        let m = e.reg(self.m);
-        let b = match EXT {
-            UXTB => e.zext(Width::W8, m),
-            UXTH => e.zext(Width::W16, m),
-            UXTW => e.zext(Width::W32, m),
-            SXTB => e.sext(Width::W8, m),
-            SXTH => e.sext(Width::W16, m),
-            SXTW => e.sext(Width::W32, m),
-            _ => m,
-        };
-        let n = e.imm(self.amount as u64);
-        let b = e.bin(Bin::Shl, w, b, n);
+        let b = extended_operand::<EXT, E>(e, Width::sf(SF), self.m, self.amount);
         add_sub::<SF, SUB, S, E>(e, self.d, a, b);
         Ok(())
+    }
+}
+
+/// 64-bit ADD, SUB (extended register) into SP.
+#[derive(Clone, Copy, Debug)]
+pub struct AddSubExtSp<const SUB: bool, const EXT: u8> {
+    n: Reg,
+    m: Reg,
+    amount: u8,
+}
+
+impl<const SUB: bool, const EXT: u8> Sem<ArmCpu> for AddSubExtSp<SUB, EXT> {
+    #[inline(always)]
+    fn sem<E: Emit<Cpu = ArmCpu>>(&self, e: &mut E) -> Result<(), E::Fault> {
+        let a = e.reg(self.n);
+        let b = extended_operand::<EXT, E>(e, Width::W64, self.m, self.amount);
+        let r = e.bin(if SUB { Bin::Sub } else { Bin::Add }, Width::W64, a, b);
+        set_sp(e, r)
     }
 }
 
@@ -130,6 +154,17 @@ pub fn extended<V: Visitor<ArmCpu>>(w: Word, pc: u64, v: V) -> V::Out {
     let s = w.bit(29);
     let d = if s { w.rd() } else { w.rd_sp() };
     let (n, m) = (w.rn_sp(), w.rm());
+    if w.sf() && !s && w.d() == 31 {
+        return flags!(w.bit(30) => |SUB| match w.bits(13, 3) as u8 {
+            UXTB => v.visit(AddSubExtSp::<SUB, UXTB> { n, m, amount }),
+            UXTH => v.visit(AddSubExtSp::<SUB, UXTH> { n, m, amount }),
+            UXTW => v.visit(AddSubExtSp::<SUB, UXTW> { n, m, amount }),
+            SXTB => v.visit(AddSubExtSp::<SUB, SXTB> { n, m, amount }),
+            SXTH => v.visit(AddSubExtSp::<SUB, SXTH> { n, m, amount }),
+            SXTW => v.visit(AddSubExtSp::<SUB, SXTW> { n, m, amount }),
+            _ => v.visit(AddSubExtSp::<SUB, UXTX> { n, m, amount }),
+        });
+    }
     flags!(w.sf(), w.bit(30), s => |SF, SUB, S| match w.bits(13, 3) as u8 {
         UXTB => v.visit(AddSubExt::<SF, SUB, S, UXTB> { d, n, m, amount }),
         UXTH => v.visit(AddSubExt::<SF, SUB, S, UXTH> { d, n, m, amount }),
