@@ -461,6 +461,28 @@ mod tests {
     }
 
     #[test]
+    fn unmasked_debug_exceptions_are_followed() {
+        // MSR DAIFClr, #8; MSR DAIF, X1 with D clear; MSR OSDLR_EL1, X1.
+        for (word, dlk) in [(0xd503_48ff, 0), (0xd51b_4221, 0), (0xd510_1381_u32, 1)] {
+            let mut m = machine();
+            m.msr("OSLAR_EL1", 0);
+            m.msr("DBGBVR0_EL1", CODE + 4);
+            m.msr("DBGBCR0_EL1", 0x1e3);
+            m.msr("MDSCR_EL1", 1 << 15 | 1 << 13);
+            if dlk != 0 {
+                m.msr("OSDLR_EL1", 1);
+                m.msr("DAIF", daif::I);
+            }
+            m.cpu.core.pc = CODE;
+            m.poke(CODE, 0xd503_201f_0000_0000 | word as u64);
+            assert!(m.cpu.step(), "{word:#x}");
+            m.cpu.poll(1);
+            assert!(!m.cpu.step(), "{word:#x}: the breakpoint");
+            assert_eq!((m.esr().0, m.cpu.core.reg(regs::ELR_EL1)), (0x31, CODE + 4), "{word:#x}");
+        }
+    }
+
+    #[test]
     fn misaligned_sp_is_noticed() {
         let mut m = machine();
         m.msr("SCTLR_EL1", sctlr::SA0);

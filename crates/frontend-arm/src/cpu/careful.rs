@@ -145,6 +145,15 @@ impl ArmCpu {
         self.pstate.il || self.sp_misaligned() || self.stepping() || self.breakpoints_armed()
     }
 
+    /// Follows PSTATE.D and OSDLR_EL1.DLK, whose writes end the slice and nothing else: debug exceptions may have
+    /// become enabled.
+    pub(super) fn follow_debug(&mut self) {
+        let asked = self.sys.mdscr & (mdscr::SS | mdscr::MDE) != 0;
+        if asked && self.needs_care() && !Mode(self.mode).careful() {
+            self.context_changed();
+        }
+    }
+
     /// The alignment of SP is checked.
     fn sp_checked(&self) -> bool {
         let el = self.pstate.el;

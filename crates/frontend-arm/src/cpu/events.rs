@@ -68,6 +68,7 @@ impl ArmCpu {
         if self.waiting {
             return Event::Idle;
         }
+        self.follow_debug();
         Event::Run
     }
 

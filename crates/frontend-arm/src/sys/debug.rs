@@ -68,7 +68,7 @@ pub(super) static ROWS: &[SysReg] = &[
         .sync(),
     // OSLM 0b10: the OS lock is implemented.
     SysReg::new("OSLSR_EL1", [2, 0, 1, 1, 4]).get(1, Read::Call(|c| 8 | (c.sys.os_lock as u64) << 1)),
-    SysReg::new("OSDLR_EL1", [2, 0, 1, 3, 4]).field(1, |s| &mut s.osdlr, 1),
+    SysReg::new("OSDLR_EL1", [2, 0, 1, 3, 4]).field(1, |s| &mut s.osdlr, 1).sync(),
     SysReg::new("DBGPRCR_EL1", [2, 0, 1, 4, 4]).field(1, |s| &mut s.dbgprcr, 1),
     SysReg::new("DBGCLAIMSET_EL1", [2, 0, 7, 8, 6])
         .get(1, Read::Call(|_| 0xff))
