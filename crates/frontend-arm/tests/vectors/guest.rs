@@ -332,7 +332,7 @@ impl Guest {
         self.load(words);
         self.enter(s);
         let blocks = self.blocks(words);
-        let request = RegionRequest { id: 0, mode: self.mode(), heat: 0, blocks, dump: false, verify: false };
+        let request = RegionRequest { id: 0, mode: self.mode(), blocks, dump: false, verify: false };
         let region = match self.compiler.compile(request) {
             Ok(r) => r,
             Err(f) => {
