@@ -57,15 +57,18 @@ pub trait Emit: Sized {
     /// 1 or 0.
     fn bool_val(&mut self, c: Self::Bool) -> Self::Val;
 
-    /// Records the flags of `a op b` at a width of 32 or 64 bits. For a logical result use
-    /// [`FlagOp::Add`] with a zero second operand (N and Z from the result, C and V clear).
+    /// Records the flags of `a op b`. For a logical result use [`FlagOp::Add`] with a zero second operand (N and Z
+    /// from the result, C and V clear), in x86 [`FlagOp::Sub`] (CF, the complement of C, clear).
     fn set_flags(&mut self, op: FlagOp, w: Width, a: Self::Val, b: Self::Val);
     /// As [`Emit::set_flags`] where `c` holds; else the flags become the constant `nzcv` (bits 31 to 28).
     fn set_flags_if(&mut self, c: Self::Bool, op: FlagOp, w: Width, a: Self::Val, b: Self::Val, nzcv: u32);
-    /// Sets the flags from a raw word: N, Z, C, V in bits 31 to 28; other bits are ignored.
+    /// Sets the flags from a raw word: N, Z, C, V in bits 31 to 28, in x86 also [`crate::flags::A`] and
+    /// [`crate::flags::P_BYTE`]; other bits are ignored.
     fn set_nzcv(&mut self, v: Self::Val);
-    /// The flags as a raw word, other bits clear.
+    /// N, Z, C and V as a raw word, other bits clear.
     fn nzcv(&mut self) -> Self::Val;
+    /// The rest of a raw word ([`crate::flags::A`] and [`crate::flags::P_BYTE`]), other bits clear.
+    fn aux_flags(&mut self) -> Self::Val;
     /// Whether a condition holds.
     fn cond(&mut self, c: Cond) -> Self::Bool;
 

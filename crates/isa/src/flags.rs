@@ -1,20 +1,32 @@
 //! Condition flags, kept lazily: an operation records its operands, a reader evaluates what it needs.
 //!
 //! Every instance keeps the same three words in [`crate::Core`]: `flag_op`, `flag_a`, `flag_b`.
-//! 32-bit operations are recorded with both operands shifted left by 32, which leaves N, Z, C and V of the
-//! 64-bit operation equal to those of the 32-bit one, so that readers know only one width.
-//! A logical result `r` is recorded as `r + 0`: N and Z from the result, C and V clear.
+//! Narrow operations are recorded with both operands shifted to the top, which leaves N, Z, C and V of the
+//! 64-bit operation equal to those of the narrow one, so that readers know only one width. `flag_op` holds the
+//! [`FlagOp`] in its low byte and the shift in the next: x86's PF and AF sit at the bottom of the operation.
+//! A logical result `r` is recorded as `r + 0` (A64: C clear) or `r - 0` (x86, whose CF is the complement of C).
+
+use crate::ops::Width;
 
 /// What `flag_a` and `flag_b` are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u64)]
 pub enum FlagOp {
-    /// `flag_a` holds N, Z, C, V in bits 31 to 28.
+    /// `flag_a` holds N, Z, C, V in bits 31 to 28; below them [`A`] and a byte of which [`parity`] is x86's PF.
     Raw = 0,
     /// Flags of `flag_a + flag_b`.
     Add = 1,
     /// Flags of `flag_a - flag_b`; C is "no borrow", as in ARM.
     Sub = 2,
+    /// Flags of `flag_a + flag_b` with C the complement of the carry: x86's CF is the complement of C everywhere, so
+    /// that one condition means the same after every operation.
+    AddX86 = 3,
+}
+
+/// [`FlagOp`] and width as [`crate::Core::flag_op`] holds them.
+#[inline(always)]
+pub const fn pack_op(op: FlagOp, w: Width) -> u64 {
+    op as u64 | ((64 - w.bits()) as u64) << 8
 }
 
 /// Bit of N in a raw flag word (the layout of PSTATE and SPSR).
@@ -25,6 +37,19 @@ pub const Z: u64 = 1 << 30;
 pub const C: u64 = 1 << 29;
 /// Bit of V in a raw flag word.
 pub const V: u64 = 1 << 28;
+/// Bit of x86's AF in a raw flag word.
+pub const A: u64 = 1 << 27;
+/// The byte of a raw flag word whose parity is x86's PF: the low byte of the result.
+pub const P_BYTE: u64 = 0xff;
+
+/// All bits of a raw flag word that mean something.
+pub const RAW: u64 = N | Z | C | V | A | P_BYTE;
+
+/// x86's PF for the low byte of a result: 1 where it has an even number of ones.
+#[inline(always)]
+pub const fn parity(byte: u64) -> u64 {
+    ((byte as u8).count_ones() & 1 ^ 1) as u64
+}
 
 /// Conditions, in the order of the A64 `cond` field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,12 +190,28 @@ impl Cond {
     /// Whether the condition holds for recorded flags.
     #[inline(always)]
     pub const fn eval(self, op: u64, a: u64, b: u64) -> bool {
-        if op == FlagOp::Sub as u64 {
+        let op = op as u8;
+        if op == FlagOp::Sub as u8 {
             self.eval_sub(a, b)
-        } else if op == FlagOp::Add as u64 {
+        } else if op == FlagOp::Add as u8 {
             self.eval_add(a, b)
-        } else {
+        } else if op == FlagOp::Raw as u8 {
             self.eval_raw(a)
+        } else {
+            self.eval_add_x86(a, b)
+        }
+    }
+
+    /// Whether the condition holds after `a + b` (64 bits), C being the complement of the carry.
+    #[inline(always)]
+    pub const fn eval_add_x86(self, a: u64, b: u64) -> bool {
+        let r = a.wrapping_add(b);
+        match self {
+            Cond::Cs => r >= a,
+            Cond::Cc => r < a,
+            Cond::Hi => r >= a && r != 0,
+            Cond::Ls => r < a || r == 0,
+            _ => self.eval_add(a, b),
         }
     }
 }
@@ -178,16 +219,33 @@ impl Cond {
 /// The raw flag word of recorded flags: N, Z, C, V in bits 31 to 28, the rest clear.
 #[inline]
 pub const fn materialise(op: u64, a: u64, b: u64) -> u64 {
-    let (r, c, v) = if op == FlagOp::Sub as u64 {
+    let op = op as u8;
+    let (r, c, v) = if op == FlagOp::Sub as u8 {
         let r = a.wrapping_sub(b);
         (r, a >= b, (a ^ b) & (a ^ r))
-    } else if op == FlagOp::Add as u64 {
+    } else if op != FlagOp::Raw as u8 {
         let r = a.wrapping_add(b);
-        (r, r < a, (a ^ r) & (b ^ r))
+        (r, (r < a) == (op == FlagOp::Add as u8), (a ^ r) & (b ^ r))
     } else {
         return a & (N | Z | C | V);
     };
     (r >> 63) << 31 | ((r == 0) as u64) << 30 | (c as u64) << 29 | (v >> 63) << 28
+}
+
+/// What x86 has besides N, Z, C and V, of recorded flags: [`A`] and [`P_BYTE`], the rest clear.
+#[inline]
+pub const fn materialise_aux(op: u64, a: u64, b: u64) -> u64 {
+    let shift = (op >> 8) as u32 & 63;
+    let op = op as u8;
+    let r = if op == FlagOp::Sub as u8 {
+        a.wrapping_sub(b)
+    } else if op != FlagOp::Raw as u8 {
+        a.wrapping_add(b)
+    } else {
+        return a & (A | P_BYTE);
+    };
+    // AF is the carry or borrow out of bit 3, which comes into bit 4.
+    ((a ^ b ^ r) >> shift >> 4 & 1) * A | r >> shift & P_BYTE
 }
 
 #[cfg(test)]
@@ -199,7 +257,7 @@ mod tests {
         let vals = [0, 1, 2, 0x7fff_ffff_ffff_ffff, 0x8000_0000_0000_0000, u64::MAX, 5 << 32, 0x8000_0000];
         for &a in &vals {
             for &b in &vals {
-                for op in [FlagOp::Add, FlagOp::Sub, FlagOp::Raw] {
+                for op in [FlagOp::Add, FlagOp::Sub, FlagOp::Raw, FlagOp::AddX86] {
                     let raw = materialise(op as u64, a, b);
                     for c in Cond::ALL {
                         assert_eq!(c.eval(op as u64, a, b), c.eval_raw(raw), "{op:?} {a:#x} {b:#x} {c:?}");
@@ -207,5 +265,23 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn x86_flags_of_narrow_operations() {
+        // Intel SDM Vol. 1, 3.4.3.1: 0x0f + 1 carries out of bit 3; 0x10 has one bit set, so PF is clear.
+        let op = pack_op(FlagOp::AddX86, Width::W8);
+        let (a, b) = (0x0f << 56, 1 << 56);
+        assert_eq!(materialise_aux(op, a, b), A | 0x10);
+        assert_eq!(parity(0x10), 0);
+        assert!(Cond::Cs.eval(op, a, b), "CF clear");
+        // 0xff + 1: CF, ZF, AF, PF.
+        let a = 0xff << 56;
+        assert_eq!((materialise(op, a, b), materialise_aux(op, a, b)), (Z, A));
+        assert_eq!(parity(0), 1);
+        // 0 - 1 at 16 bits: CF, SF, AF, PF.
+        let op = pack_op(FlagOp::Sub, Width::W16);
+        assert_eq!((materialise(op, 0, 1 << 48), materialise_aux(op, 0, 1 << 48)), (N, A | 0xff));
+        assert_eq!(parity(0xff), 1);
     }
 }

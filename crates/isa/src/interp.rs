@@ -12,7 +12,7 @@ use std::sync::atomic::{Ordering, fence};
 
 use crate::cpu::{Cpu, GuestFault};
 use crate::emit::{Emit, JumpKind};
-use crate::flags::{Cond, FlagOp};
+use crate::flags::{Cond, FlagOp, pack_op};
 use crate::helper::{Effects, Helper};
 use crate::mem::{MemOp, Order, Size};
 use crate::ops::{Bin, Cc, Lane, Rmw, Un, VBin, Width};
@@ -215,7 +215,7 @@ impl<C: Cpu, const TRY: bool> Emit for Interp<'_, C, TRY> {
     fn set_flags(&mut self, op: FlagOp, w: Width, a: u64, b: u64) {
         let s = 64 - w.bits();
         let core = self.cpu.core_mut();
-        core.flag_op = op as u64;
+        core.flag_op = pack_op(op, w);
         core.flag_a = a << s;
         core.flag_b = b << s;
     }
@@ -237,6 +237,11 @@ impl<C: Cpu, const TRY: bool> Emit for Interp<'_, C, TRY> {
     #[inline(always)]
     fn nzcv(&mut self) -> u64 {
         self.cpu.core().nzcv()
+    }
+
+    #[inline(always)]
+    fn aux_flags(&mut self) -> u64 {
+        self.cpu.core().aux_flags()
     }
 
     #[inline(always)]

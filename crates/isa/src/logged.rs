@@ -130,6 +130,10 @@ impl<C: Cpu> Emit for Logged<'_, C> {
         self.interp.nzcv()
     }
     #[inline(always)]
+    fn aux_flags(&mut self) -> u64 {
+        self.interp.aux_flags()
+    }
+    #[inline(always)]
     fn cond(&mut self, c: Cond) -> bool {
         self.interp.cond(c)
     }

@@ -136,6 +136,9 @@ impl<C: Cpu> Emit for Scan<C> {
     fn nzcv(&mut self) {
         self.seen.reads_flags = true;
     }
+    fn aux_flags(&mut self) {
+        self.seen.reads_flags = true;
+    }
     fn cond(&mut self, _c: Cond) {
         self.seen.reads_flags = true;
     }

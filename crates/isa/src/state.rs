@@ -140,7 +140,7 @@ pub struct Core {
     pub regs: [u64; REGS],
     /// Program counter. Exact only outside blocks: inside, the engine derives it from the operation.
     pub pc: u64,
-    /// [`crate::FlagOp`] as a number.
+    /// [`crate::FlagOp`] and width ([`crate::flags::pack_op`]).
     pub flag_op: u64,
     /// First operand of the flags.
     pub flag_a: u64,
@@ -218,10 +218,15 @@ impl Core {
         crate::flags::materialise(self.flag_op, self.flag_a, self.flag_b)
     }
 
+    /// x86's AF and the byte whose parity is PF, as in a raw word.
+    pub fn aux_flags(&self) -> u64 {
+        crate::flags::materialise_aux(self.flag_op, self.flag_a, self.flag_b)
+    }
+
     /// Sets the flags from a raw word.
     pub fn set_nzcv(&mut self, v: u64) {
         self.flag_op = crate::FlagOp::Raw as u64;
-        self.flag_a = v & 0xf000_0000;
+        self.flag_a = v & crate::flags::RAW;
         self.flag_b = 0;
     }
 }

@@ -58,7 +58,8 @@ impl State {
     }
 
     fn nzcv(&self) -> u64 {
-        lyrebird_isa::flags::materialise(self.flags[0], self.flags[1], self.flags[2])
+        let [op, a, b] = self.flags;
+        lyrebird_isa::flags::materialise(op, a, b) | lyrebird_isa::flags::materialise_aux(op, a, b)
     }
 
     /// Whether the guest cannot tell them apart.

@@ -4,7 +4,7 @@ use std::mem::offset_of;
 
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, Value, types};
-use lyrebird_isa::flags::{C as CARRY, N, V, Z, materialise};
+use lyrebird_isa::flags::{A, C as CARRY, N, P_BYTE, V, Z, materialise, materialise_aux, pack_op};
 use lyrebird_isa::ops::{Bin, Width};
 use lyrebird_isa::{Cond, Core, Cpu, Emit, FlagOp};
 
@@ -30,6 +30,11 @@ pub(in crate::t1) enum Flags {
 /// Whether a condition holds for flags in `Core`; has the signature of helpers.
 extern "C" fn holds_in_core(op: u64, a: u64, b: u64, cond: u64) -> u64 {
     Cond::from_bits(cond as u32).eval(op, a, b) as u64
+}
+
+/// What the raw word has besides N, Z, C and V, of flags in `Core`; has the signature of helpers.
+extern "C" fn aux_in_core(op: u64, a: u64, b: u64, _: u64) -> u64 {
+    materialise_aux(op, a, b)
 }
 
 /// The raw word of flags in `Core`; has the signature of helpers.
@@ -62,10 +67,10 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
         let (op, a, b) = match self.flags {
             Flags::InCore => return,
             Flags::Lazy { op, w, a, b } => {
-                (self.imm(op as u64), self.flag_operand(w, a), self.flag_operand(w, b))
+                (self.imm(pack_op(op, w)), self.flag_operand(w, a), self.flag_operand(w, b))
             }
             Flags::Choice { c, op, w, a, b, nzcv } => {
-                let (op, raw) = (self.imm(op as u64), self.imm(FlagOp::Raw as u64));
+                let (op, raw) = (self.imm(pack_op(op, w)), self.imm(FlagOp::Raw as u64));
                 let (a, b) = (self.flag_operand(w, a), self.flag_operand(w, b));
                 let (word, zero) = (self.imm(nzcv as u64 & 0xf000_0000), self.imm(0));
                 (self.select(c, op, raw), self.select(c, a, word), self.select(c, b, zero))
@@ -123,6 +128,20 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
             FlagOp::Sub => self.holds_sub(c, x, y),
             FlagOp::Add if zero_b => self.holds_logic(c, x),
             FlagOp::Add => self.holds_add(c, x, y),
+            FlagOp::AddX86 => {
+                let holds = |e: &mut Self, c| e.holds_add(c, x, y);
+                match c {
+                    Cond::Cs => holds(self, Cond::Cc),
+                    Cond::Cc => holds(self, Cond::Cs),
+                    Cond::Hi | Cond::Ls => {
+                        let carry = holds(self, Cond::Cs);
+                        let z = holds(self, Cond::Eq);
+                        let ls = self.b.ins().bor(carry, z);
+                        if c == Cond::Ls { ls } else { self.not(ls) }
+                    }
+                    _ => holds(self, c),
+                }
+            }
             FlagOp::Raw => {
                 // `a` holds the word, moved like any operand of its width.
                 let v = self.flag_operand(w, a);
@@ -285,7 +304,10 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
     pub(super) fn raw_flags(&mut self) -> Value {
         match self.flags {
             Flags::InCore => self.ask_core(raw_in_core, 0),
-            Flags::Raw(v) => v,
+            Flags::Raw(v) => {
+                let m = self.imm(0xf000_0000);
+                self.emit_bin(Bin::And, Width::W64, v, m)
+            }
             Flags::Lazy { op: FlagOp::Raw, w, a, .. } => {
                 let v = self.flag_operand(w, a);
                 let m = self.imm(0xf000_0000);
@@ -298,6 +320,47 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
                 self.select(c, x, k)
             }
         }
+    }
+
+    /// The rest of the raw word.
+    pub(super) fn raw_aux(&mut self) -> Value {
+        match self.flags {
+            Flags::InCore => self.ask_core(aux_in_core, 0),
+            Flags::Raw(v) => self.aux_bits(v),
+            Flags::Lazy { op, w, a, b } => self.aux_lazy(op, w, a, b),
+            Flags::Choice { c, op, w, a, b, .. } => {
+                let x = self.aux_lazy(op, w, a, b);
+                let zero = self.imm(0);
+                self.select(c, x, zero)
+            }
+        }
+    }
+
+    fn aux_bits(&mut self, v: Value) -> Value {
+        let m = self.imm(A | P_BYTE);
+        self.emit_bin(Bin::And, Width::W64, v, m)
+    }
+
+    fn aux_lazy(&mut self, op: FlagOp, w: Width, a: Value, b: Value) -> Value {
+        let bin = match op {
+            FlagOp::Raw => {
+                let v = self.flag_operand(w, a);
+                return self.aux_bits(v);
+            }
+            FlagOp::Sub => Bin::Sub,
+            FlagOp::Add | FlagOp::AddX86 => Bin::Add,
+        };
+        let r = self.emit_bin(bin, Width::W64, a, b);
+        let x = self.emit_bin(Bin::Xor, Width::W64, a, b);
+        let x = self.emit_bin(Bin::Xor, Width::W64, x, r);
+        // Bit 4 to the place of AF.
+        let up = self.imm(A.trailing_zeros() as u64 - 4);
+        let x = self.emit_bin(Bin::Shl, Width::W64, x, up);
+        let m = self.imm(A);
+        let x = self.emit_bin(Bin::And, Width::W64, x, m);
+        let m = self.imm(P_BYTE);
+        let p = self.emit_bin(Bin::And, Width::W64, r, m);
+        self.emit_bin(Bin::Or, Width::W64, x, p)
     }
 
     fn raw_lazy(&mut self, op: FlagOp, w: Width, a: Value, b: Value) -> Value {

@@ -317,12 +317,15 @@ impl<C: Cpu> Emit for ClifEmitter<'_, '_, C> {
         self.put_flags(Flags::Choice { c, op, w, a, b, nzcv });
     }
     fn set_nzcv(&mut self, v: Value) {
-        let mask = self.imm(0xf000_0000);
+        let mask = self.imm(lyrebird_isa::flags::RAW);
         let v = self.emit_bin(Bin::And, Width::W64, v, mask);
         self.put_flags(Flags::Raw(v));
     }
     fn nzcv(&mut self) -> Value {
         self.raw_flags()
+    }
+    fn aux_flags(&mut self) -> Value {
+        self.raw_aux()
     }
     fn cond(&mut self, c: Cond) -> Value {
         self.holds(c)

@@ -1,0 +1,346 @@
+//! [`X86Cpu`]: one x86 vCPU.
+
+pub mod counters;
+mod events;
+mod mode;
+pub mod model;
+pub(crate) mod step;
+
+use std::sync::Arc;
+
+use lyrebird_isa::cpu::{CodePage, Event};
+use lyrebird_isa::lines::CpuLines;
+use lyrebird_isa::{Core, Cpu, MemOp, Rmw, V128, Visitor};
+use lyrebird_softmmu::{MemError, Mmu, PhysMem};
+
+use crate::decode;
+use crate::exception::Recorded;
+use crate::platform::Platform;
+use crate::regs::{self, Seg, rflags};
+use crate::sys::control::Control;
+use crate::sys::msr::Msrs;
+use crate::sys::paging::{PageFault, Paging};
+use crate::sys::segment::{Segment, Table};
+use counters::Counters;
+pub use mode::Mode;
+use mode::Modes;
+use model::CpuModel;
+
+/// x87 state (SDM Vol. 1, 8.1).
+#[derive(Clone, Copy, Debug)]
+pub struct X87 {
+    /// Registers R0 to R7 (not the stack): significand, then sign and exponent. MMX registers are the significands.
+    pub regs: [(u64, u16); 8],
+    /// Control word.
+    pub cw: u16,
+    /// Status word, TOP in bits 13 to 11.
+    pub sw: u16,
+    /// Tag word, two bits per register.
+    pub tw: u16,
+    /// Last opcode, 11 bits.
+    pub fop: u16,
+    /// Last instruction pointer, and its selector.
+    pub fip: (u64, u16),
+    /// Last data pointer, and its selector.
+    pub fdp: (u64, u16),
+}
+
+impl X87 {
+    /// After RESET or FNINIT.
+    pub const fn new() -> X87 {
+        X87 { regs: [(0, 0); 8], cw: 0x37f, sw: 0, tw: 0xffff, fop: 0, fip: (0, 0), fdp: (0, 0) }
+    }
+}
+
+impl Default for X87 {
+    fn default() -> Self {
+        X87::new()
+    }
+}
+
+/// One x86 vCPU.
+#[derive(Debug)]
+#[repr(C)]
+pub struct X86Cpu {
+    /// JIT-visible state. Segment bases and RFLAGS are in its registers ([`crate::regs`]).
+    pub core: Core,
+    /// Media control and status.
+    pub mxcsr: u32,
+    /// Current privilege level.
+    pub cpl: u8,
+    /// Segment registers by [`Seg`], without their bases. Changed through [`X86Cpu::set_segment`].
+    pub segs: [Segment; 6],
+    /// LDTR, and its base.
+    pub ldtr: (Segment, u64),
+    /// Task register, and its base.
+    pub tr: (Segment, u64),
+    /// GDTR.
+    pub gdtr: Table,
+    /// IDTR.
+    pub idtr: Table,
+    /// Control registers, XCR0 and EFER. What changes translation or decoding goes through `sys::control`.
+    pub control: Control,
+    /// Debug registers DR0 to DR3, DR6, DR7 at their numbers.
+    pub dr: [u64; 8],
+    /// Model-specific registers.
+    pub msr: Msrs,
+    /// x87 and MMX.
+    pub x87: X87,
+    /// What the core is.
+    pub model: CpuModel,
+    /// The board.
+    pub platform: Box<dyn Platform>,
+    /// What happened.
+    pub counters: Counters,
+    /// The exception that [`Core::fault`] announces.
+    pub(crate) recorded: Option<Recorded>,
+    /// In HLT until an interrupt.
+    pub(crate) halted: bool,
+    /// Interrupts wait for one more instruction (STI, MOV SS, POP SS).
+    pub(crate) shadow: bool,
+    /// NMIs are blocked until IRET.
+    pub(crate) nmi_blocked: bool,
+    /// Stores to pages with translated code go through: one instruction is being executed alone.
+    pub(crate) alone: bool,
+    /// Exceptions being delivered, for double and triple faults.
+    pub(crate) delivering: Option<u8>,
+    pub(crate) lines: Arc<CpuLines>,
+    /// Translation and slow memory paths.
+    pub mmu: Mmu,
+    /// Paging in its current state.
+    pub(crate) paging: Paging,
+    /// What [`Cpu::mode`] returns.
+    pub(crate) mode: Mode,
+    pub(crate) modes: Modes,
+}
+
+impl X86Cpu {
+    /// A CPU in its reset state (SDM Vol. 3, 9.1.1): real mode, CS:IP F000:FFF0 with base 0xFFFF0000.
+    pub fn new(model: CpuModel, platform: Box<dyn Platform>, phys: Arc<PhysMem>) -> X86Cpu {
+        let lines = platform.lines().clone();
+        let mut core = Core::new();
+        let mmu = Mmu::new(phys, &mut core);
+        let mut cpu = X86Cpu {
+            core,
+            mxcsr: 0x1f80,
+            cpl: 0,
+            segs: [Segment::REAL_DATA; 6],
+            ldtr: (Segment::NULL, 0),
+            tr: (Segment::NULL, 0),
+            gdtr: Table { base: 0, limit: 0xffff },
+            idtr: Table { base: 0, limit: 0xffff },
+            control: Control::reset(),
+            dr: [0, 0, 0, 0, 0, 0, 0xffff_0ff0, 0x400],
+            msr: Msrs::reset(&model),
+            x87: X87::new(),
+            model,
+            platform,
+            counters: Counters::new(),
+            recorded: None,
+            halted: false,
+            shadow: false,
+            nmi_blocked: false,
+            alone: false,
+            delivering: None,
+            lines,
+            mmu,
+            paging: Paging::OFF,
+            mode: Mode(0),
+            modes: Modes::default(),
+        };
+        cpu.segs[Seg::Cs as usize] = Segment { selector: 0xf000, ..Segment::REAL_CODE };
+        cpu.core.set_reg(regs::base(Seg::Cs), 0xffff_0000);
+        cpu.core.set_reg(regs::FLAGS, rflags::FIXED);
+        cpu.core.set_reg(regs::RDX, cpu.model.signature as u64);
+        cpu.core.pc = 0xffff_fff0;
+        cpu.context_changed();
+        cpu
+    }
+
+    /// The base address of a segment.
+    #[inline(always)]
+    pub fn base(&self, seg: Seg) -> u64 {
+        self.core.reg(regs::base(seg))
+    }
+
+    /// The instruction pointer, from the linear [`Core::pc`].
+    pub fn rip(&self) -> u64 {
+        self.rip_of(self.core.pc)
+    }
+
+    /// The instruction pointer of a linear code address.
+    pub fn rip_of(&self, pc: u64) -> u64 {
+        let ip = pc.wrapping_sub(self.base(Seg::Cs));
+        if self.mode.code64() { ip } else { ip & 0xffff_ffff }
+    }
+
+    /// The linear address of an instruction pointer in the current code segment.
+    pub fn pc_of(&self, rip: u64) -> u64 {
+        let pc = self.base(Seg::Cs).wrapping_add(rip);
+        if self.mode.code64() { pc } else { pc & 0xffff_ffff }
+    }
+
+    /// RFLAGS.
+    pub fn rflags(&self) -> u64 {
+        use lyrebird_isa::flags::{A, C, N, P_BYTE, V, Z, parity};
+        let (w, aux) = (self.core.nzcv(), self.core.aux_flags());
+        let bit = |on: bool, f: u64| if on { f } else { 0 };
+        self.core.reg(regs::FLAGS)
+            | bit(w & C == 0, rflags::CF)
+            | bit(parity(aux & P_BYTE) != 0, rflags::PF)
+            | bit(aux & A != 0, rflags::AF)
+            | bit(w & Z != 0, rflags::ZF)
+            | bit(w & N != 0, rflags::SF)
+            | bit(w & V != 0, rflags::OF)
+    }
+
+    /// Sets RFLAGS, all of it: what may change is the caller's concern.
+    pub fn set_rflags(&mut self, v: u64) {
+        use lyrebird_isa::flags::{A, C, N, V, Z};
+        let bit = |f: u64, on: u64| if v & f != 0 { on } else { 0 };
+        let c = if v & rflags::CF == 0 { C } else { 0 };
+        let p = (v & rflags::PF == 0) as u64;
+        let word = bit(rflags::SF, N) | bit(rflags::ZF, Z) | c | bit(rflags::OF, V) | bit(rflags::AF, A) | p;
+        self.core.set_nzcv(word);
+        let old = self.core.reg(regs::FLAGS);
+        let new = v & !rflags::ARITHMETIC | rflags::FIXED;
+        self.core.set_reg(regs::FLAGS, new);
+        if (old ^ new) & (rflags::TF | rflags::VM | rflags::AC | rflags::RF | rflags::IOPL) != 0 {
+            self.context_changed();
+        }
+    }
+
+    /// Loads a segment register with what a descriptor says; the base beside it.
+    pub fn set_segment(&mut self, seg: Seg, s: Segment, base: u64) {
+        self.segs[seg as usize] = s;
+        self.core.set_reg(regs::base(seg), base);
+        if seg == Seg::Cs || !s.is_flat() || !self.mode.flat(seg) || seg == Seg::Ss {
+            self.context_changed();
+        }
+    }
+}
+
+// SAFETY: `repr(C)` with `core` first.
+unsafe impl Cpu for X86Cpu {
+    fn core(&self) -> &Core {
+        &self.core
+    }
+    fn core_mut(&mut self) -> &mut Core {
+        &mut self.core
+    }
+    fn mode(&self) -> u64 {
+        self.mode.0
+    }
+    fn decode<V: Visitor<Self>>(bytes: &[u8], pc: u64, mode: u64, v: V) -> (V::Out, usize) {
+        decode::decode(bytes, pc, Mode(mode), v)
+    }
+    fn disassemble(bytes: &[u8], pc: u64) -> String {
+        decode::disassemble(bytes, pc, 64)
+    }
+    fn fetch(&mut self, va: u64) -> Option<CodePage> {
+        if !self.code_limit_holds(va) {
+            self.raise_gp(0);
+            return None;
+        }
+        match self.mmu.fetch(&mut self.core, &self.paging, va) {
+            Ok(f) => Some(CodePage { pa: f.pa, host: f.host }),
+            Err(e) => {
+                self.memory_fault(e);
+                None
+            }
+        }
+    }
+    fn take_fault(&mut self, pc: u64) {
+        self.core.fault = 0;
+        if let Some(r) = self.recorded.take() {
+            self.take(r, pc);
+        }
+    }
+    fn poll(&mut self, retired: u64) -> Event {
+        self.poll_events(retired)
+    }
+    fn wait(&mut self) {
+        self.counters.sleeps += 1;
+        self.platform.idle();
+    }
+    fn watch_code(&mut self, pa: u64) {
+        self.mmu.watch_code(pa);
+    }
+    fn unwatch_code(&mut self, pa: u64) {
+        self.mmu.unwatch_code(pa);
+    }
+    fn take_dirty_code(&mut self) -> Option<(u64, u64)> {
+        self.mmu.take_dirty_code()
+    }
+    fn aux_state(&self) -> [u64; 2] {
+        [self.mxcsr as u64, 0]
+    }
+    fn set_aux_state(&mut self, v: [u64; 2]) {
+        self.mxcsr = v[0] as u32;
+    }
+    fn load_slow(&mut self, va: u64, m: MemOp) -> u64 {
+        let r = self.mmu.load(&mut self.core, &self.paging, va, m);
+        self.completed(r)
+    }
+    fn store_slow(&mut self, va: u64, m: MemOp, v: u64) {
+        if self.hits_code(va, m.size.bytes()) {
+            return;
+        }
+        let r = self.mmu.store(&mut self.core, &self.paging, va, m, v);
+        self.completed(r);
+    }
+    fn load128_slow(&mut self, va: u64, m: MemOp) -> V128 {
+        let r = self.mmu.load128(&mut self.core, &self.paging, va, m);
+        self.completed(r)
+    }
+    fn store128_slow(&mut self, va: u64, m: MemOp, v: V128) {
+        if self.hits_code(va, 16) {
+            return;
+        }
+        let r = self.mmu.store128(&mut self.core, &self.paging, va, m, v);
+        self.completed(r);
+    }
+    fn rmw(&mut self, op: Rmw, va: u64, m: MemOp, v: u64) -> u64 {
+        if self.hits_code(va, m.size.bytes()) {
+            return 0;
+        }
+        let r = self.mmu.rmw(&mut self.core, &self.paging, op, va, m, v);
+        self.completed(r)
+    }
+    fn cas(&mut self, va: u64, m: MemOp, expected: u64, new: u64) -> u64 {
+        if self.hits_code(va, m.size.bytes()) {
+            return 0;
+        }
+        let r = self.mmu.cas(&mut self.core, &self.paging, va, m, expected, new);
+        self.completed(r)
+    }
+}
+
+impl X86Cpu {
+    /// The value of an access, or its fault recorded.
+    #[inline]
+    pub(crate) fn completed<T: Default>(&mut self, r: Result<T, MemError<PageFault>>) -> T {
+        match r {
+            Ok(v) => v,
+            Err(e) => {
+                self.memory_fault(e);
+                T::default()
+            }
+        }
+    }
+
+    /// Whether a store must not be made now because it would hit a page with translated code: then the instruction
+    /// is to be executed alone, so that what follows it is decoded anew (SDM Vol. 3, 8.1.3).
+    #[inline]
+    pub(crate) fn hits_code(&mut self, va: u64, bytes: u64) -> bool {
+        if self.alone {
+            return false;
+        }
+        let hit = self.mmu.writes_code(&mut self.core, &self.paging, va, bytes);
+        if hit {
+            self.recorded = Some(Recorded::Alone);
+            self.core.fault = 1;
+        }
+        hit
+    }
+}

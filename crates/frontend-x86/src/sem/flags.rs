@@ -1,0 +1,92 @@
+//! The six arithmetic flags (SDM Vol. 1, 3.4.3.1) where no lazy form fits.
+
+use lyrebird_isa::flags::{A, C, N, V, Z};
+use lyrebird_isa::{Bin, Cc, Cond, Emit, Width};
+
+use crate::X86Cpu;
+
+/// The condition with the number that Jcc, SETcc and CMOVcc have in their opcode's low four bits, but for P and NP
+/// (10 and 11). C of the engine is the complement of CF.
+pub const fn cond(cc: u8) -> Cond {
+    match cc & 15 {
+        0 => Cond::Vs,
+        1 => Cond::Vc,
+        2 => Cond::Cc,
+        3 => Cond::Cs,
+        4 => Cond::Eq,
+        5 => Cond::Ne,
+        6 => Cond::Ls,
+        7 => Cond::Hi,
+        8 => Cond::Mi,
+        9 => Cond::Pl,
+        12 => Cond::Lt,
+        13 => Cond::Ge,
+        14 => Cond::Le,
+        _ => Cond::Gt,
+    }
+}
+
+/// Whether condition `CC` holds.
+#[inline(always)]
+pub fn holds<const CC: u8, E: Emit<Cpu = X86Cpu>>(e: &mut E) -> E::Bool {
+    if CC & 14 != 10 {
+        return e.cond(cond(CC));
+    }
+    let p = pf(e);
+    let zero = e.imm(0);
+    e.cmp(if CC == 10 { Cc::Ne } else { Cc::Eq }, Width::W64, p, zero)
+}
+
+/// CF, 0 or 1.
+#[inline(always)]
+pub fn cf<E: Emit<Cpu = X86Cpu>>(e: &mut E) -> E::Val {
+    let c = e.cond(Cond::Cc);
+    e.bool_val(c)
+}
+
+/// PF, 0 or 1.
+#[inline(always)]
+pub fn pf<E: Emit<Cpu = X86Cpu>>(e: &mut E) -> E::Val {
+    let aux = e.aux_flags();
+    let ones = e.un(lyrebird_isa::Un::Popcnt, Width::W8, aux);
+    let one = e.imm(1);
+    let odd = e.bin(Bin::And, Width::W64, ones, one);
+    e.bin(Bin::Xor, Width::W64, odd, one)
+}
+
+/// A raw flag word: ZF, SF and PF of the result `r` at a width, CF, OF and AF as given, 0 or 1 each.
+#[inline(always)]
+pub fn word<E: Emit<Cpu = X86Cpu>>(
+    e: &mut E,
+    w: Width,
+    r: E::Val,
+    cf: E::Val,
+    of: E::Val,
+    af: E::Val,
+) -> E::Val {
+    let r = e.zext(w, r);
+    let zero = e.imm(0);
+    let z = e.cmp(Cc::Eq, Width::W64, r, zero);
+    let (zbit, none) = (e.imm(Z), e.imm(0));
+    let mut v = e.select(z, zbit, none);
+    let sign = e.imm(w.bits() as u64 - 1);
+    let n = e.bin(Bin::Shr, Width::W64, r, sign);
+    let c = e.imm(C);
+    for (bit, to) in [(n, N), (cf, C), (of, V), (af, A)] {
+        let to = e.imm(to.trailing_zeros() as u64);
+        let bit = e.bin(Bin::Shl, Width::W64, bit, to);
+        v = e.bin(Bin::Or, Width::W64, v, bit);
+    }
+    // C is the complement of CF.
+    v = e.bin(Bin::Xor, Width::W64, v, c);
+    let byte = e.imm(0xff);
+    let p = e.bin(Bin::And, Width::W64, r, byte);
+    e.bin(Bin::Or, Width::W64, v, p)
+}
+
+/// The whole raw flag word as it is.
+#[inline(always)]
+pub fn current<E: Emit<Cpu = X86Cpu>>(e: &mut E) -> E::Val {
+    let (a, b) = (e.nzcv(), e.aux_flags());
+    e.bin(Bin::Or, Width::W64, a, b)
+}
