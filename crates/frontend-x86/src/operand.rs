@@ -158,7 +158,10 @@ impl Mem {
 
     /// All but the displacement and the register operands, in 22 bits, for a `Sem` that has no room for more.
     pub const fn parts(self) -> u32 {
-        self.place[0] & 0x3f | (self.place[0] >> 8 & 0x3f) << 6 | (self.how as u32) << 12 | (self.seg as u32) << 16
+        self.place[0] & 0x3f
+            | (self.place[0] >> 8 & 0x3f) << 6
+            | (self.how as u32) << 12
+            | (self.seg as u32) << 16
     }
 
     /// The inverse of [`Mem::parts`], with a displacement.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use lyrebird_isa::cpu::{CodePage, Event};
 use lyrebird_isa::lines::CpuLines;
 use lyrebird_isa::{Core, Cpu, MemOp, Rmw, V128, Visitor};
-use lyrebird_softmmu::{MemError, Mmu, PhysMem};
+use lyrebird_softmmu::{AccessKind, MemError, Mmu, PhysMem};
 
 use crate::decode;
 use crate::exception::Recorded;
@@ -336,7 +336,8 @@ impl X86Cpu {
         if self.alone {
             return false;
         }
-        let hit = self.mmu.writes_code(&mut self.core, &self.paging, va, bytes);
+        let hit =
+            self.mmu.check(&mut self.core, &self.paging, va, bytes, AccessKind::Write, false) == Ok(true);
         if hit {
             self.recorded = Some(Recorded::Alone);
             self.core.fault = 1;

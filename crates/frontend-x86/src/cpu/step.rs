@@ -5,7 +5,7 @@ use lyrebird_isa::interp::{Interp, Next};
 use lyrebird_isa::state::PAGE_SIZE;
 use lyrebird_isa::{Cpu, Emit, Helper, Sem, Term, Visitor};
 
-use super::{Mode, X86Cpu};
+use super::X86Cpu;
 use crate::decode;
 
 /// Length in bytes of the longest instruction (SDM Vol. 2, 2.3.11).
@@ -156,9 +156,21 @@ impl X86Cpu {
     }
 }
 
-impl Mode {
-    /// Whether an instruction of `len` bytes decoded from `have` bytes reaches beyond them.
-    pub(crate) fn truncated(len: usize, have: usize) -> bool {
-        len > have
+#[cfg(test)]
+mod tests {
+    use crate::testing::Machine;
+
+    #[test]
+    fn executes_real_mode_code() {
+        let mut m = Machine::real();
+        assert!(m.cpu.execute(&[0xb8, 0x05, 0x80]));
+        assert!(m.cpu.execute(&[0x05, 0xfb, 0x7f]));
+        assert_eq!(m.cpu.core.regs[0], 0);
+        assert_eq!(m.cpu.rflags() & 0x8d5, 0x55, "ZF, PF, CF, AF: 5 + 0xb carries out of bit 3");
+        assert!(m.cpu.execute(&[0xb4, 0x12]) && m.cpu.execute(&[0x50]) && m.cpu.execute(&[0x5b]));
+        assert_eq!((m.cpu.core.regs[3], m.cpu.core.regs[4]), (0x1200, 0xf000));
+        assert_eq!(m.peek(0xeffe) as u16, 0x1200);
+        assert!(m.cpu.execute(&[0x88, 0x3e, 0x34, 0x12]), "mov [0x1234], bh");
+        assert_eq!(m.peek(0x1234) as u8, 0x12);
     }
 }

@@ -1,6 +1,14 @@
 //! Paging as the CPU's registers say (SDM Vol. 3, chapter 4); the walkers are `softmmu`'s.
 
-use lyrebird_softmmu::{AccessKind, MemType, PhysMem, Regime, Translation};
+use lyrebird_softmmu::walk::x86::pae::Pdptes;
+use lyrebird_softmmu::walk::x86::{Access, Control, Privilege, four_level, pae, two_level};
+use lyrebird_softmmu::{AccessKind, ClassMask, MemType, PhysMem, Regime, Translation};
+
+use super::control::{cr0, cr4, efer};
+use crate::X86Cpu;
+use crate::cpu::model::Feature;
+use crate::exception::{Fault, Outcome};
+use crate::regs::{self, rflags};
 
 /// Why a translation failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,48 +24,180 @@ pub enum PageFault {
     NonCanonical,
 }
 
+/// The paging modes (SDM Vol. 3, 4.1.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    Off,
+    TwoLevel,
+    Pae(Pdptes),
+    FourLevel,
+}
+
 /// Paging in its current state.
 #[derive(Clone, Copy, Debug)]
 pub struct Paging {
-    /// Accesses are a user's.
-    pub user: bool,
+    format: Format,
+    control: Control,
+    cr3: u64,
+    asid: u16,
+    /// CPL is 3.
+    pub(crate) user: bool,
     /// EFLAGS.AC.
-    pub ac: bool,
+    pub(crate) ac: bool,
+    /// Physical address bits that get through: bit 20 may be masked.
+    wires: u64,
 }
+
+/// Classes of TLB contexts.
+mod class {
+    pub const SUPERVISOR: u8 = 0;
+    pub const USER: u8 = 1;
+    /// Supervisor with EFLAGS.AC overriding SMAP.
+    pub const OVERRIDE: u8 = 2;
+}
+
+/// All of them.
+pub(crate) const CLASSES: ClassMask =
+    ClassMask::of(class::SUPERVISOR).with(class::USER).with(class::OVERRIDE);
 
 impl Paging {
     /// No paging: physical addresses are linear ones.
-    pub const OFF: Paging = Paging { user: false, ac: false };
+    pub const OFF: Paging = Paging {
+        format: Format::Off,
+        control: Control {
+            wp: false,
+            pse: false,
+            pge: false,
+            smep: false,
+            smap: false,
+            nxe: false,
+            max_phy_addr: 40,
+            pat: true,
+            gib_pages: false,
+        },
+        cr3: 0,
+        asid: 0,
+        user: false,
+        ac: false,
+        wires: u64::MAX,
+    };
 
-    /// The number of the address space.
+    /// The number of the address space: the PCID, 0 without.
     pub fn asid(&self) -> u16 {
-        0
+        self.asid
     }
 
-    /// The class of the TLB context: what else than the address space permissions depend on.
-    pub fn class(&self, cpl: u8, _flags: u64) -> u8 {
-        (cpl == 3) as u8
+    /// The class of the TLB context of explicit accesses.
+    pub fn class(&self, cpl: u8, flags: u64) -> u8 {
+        if cpl == 3 {
+            class::USER
+        } else if self.control.smap && flags & rflags::AC != 0 {
+            class::OVERRIDE
+        } else {
+            class::SUPERVISOR
+        }
+    }
+
+    /// The class of implicit supervisor accesses.
+    pub const fn implicit_class(&self) -> u8 {
+        class::SUPERVISOR
     }
 }
 
 impl Regime for Paging {
     type Fault = PageFault;
 
+    const OPEN_BUS: bool = true;
+    const ATOMICS_ANYWHERE: bool = true;
+
     fn translate(
         &self,
-        _phys: &PhysMem,
+        phys: &PhysMem,
         va: u64,
-        _kind: AccessKind,
-        _unpriv: bool,
+        kind: AccessKind,
+        implicit: bool,
     ) -> Result<Translation, PageFault> {
-        Ok(Translation {
-            pa: va & 0xffff_ffff,
-            page_bits: 12,
-            read: true,
-            write: true,
-            exec: true,
-            mem: MemType::Normal,
-            global: true,
-        })
+        let privilege = if implicit {
+            Privilege::Implicit
+        } else if self.user {
+            Privilege::User
+        } else {
+            Privilege::Supervisor { ac: self.ac }
+        };
+        let access = Access { kind, privilege };
+        let c = &self.control;
+        let r = match &self.format {
+            Format::Off => Ok(Translation {
+                pa: va & 0xffff_ffff,
+                page_bits: 12,
+                read: true,
+                write: true,
+                exec: true,
+                mem: MemType::Normal,
+                global: true,
+            }),
+            Format::TwoLevel => two_level::translate(phys, c, self.cr3, va & 0xffff_ffff, access),
+            Format::Pae(p) => pae::translate(phys, c, p, va & 0xffff_ffff, access),
+            Format::FourLevel => {
+                if (va as i64) << 16 >> 16 != va as i64 {
+                    return Err(PageFault::NonCanonical);
+                }
+                four_level::translate(phys, c, self.cr3, va, access)
+            }
+        };
+        match r {
+            Ok(t) => Ok(Translation { pa: t.pa & self.wires, ..t }),
+            Err(f) => Err(PageFault::Page { va, error: f.code }),
+        }
+    }
+
+    fn next_page(&self, va: u64) -> u64 {
+        let next = (va & !0xfff).wrapping_add(0x1000);
+        if self.format == Format::FourLevel { next } else { next & 0xffff_ffff }
+    }
+}
+
+impl X86Cpu {
+    /// Follows a change of CR0, CR3, CR4, EFER or A20. In PAE paging the PDPTEs are loaded, #GP if one has a reserved
+    /// bit set (SDM Vol. 3, 4.4.1). TLB contents are the caller's concern.
+    pub(crate) fn paging_changed(&mut self) -> Outcome<()> {
+        let c = &self.control;
+        let control = Control {
+            wp: c.cr0 & cr0::WP != 0,
+            pse: c.cr4 & cr4::PSE != 0,
+            pge: c.cr4 & cr4::PGE != 0,
+            smep: c.cr4 & cr4::SMEP != 0,
+            smap: c.cr4 & cr4::SMAP != 0,
+            nxe: c.efer & efer::NXE != 0,
+            max_phy_addr: self.model.phys_bits,
+            pat: self.model.has(Feature::Pat),
+            gib_pages: self.model.has(Feature::Page1gb),
+        };
+        let format = if c.cr0 & cr0::PG == 0 {
+            Format::Off
+        } else if c.efer & efer::LMA != 0 {
+            Format::FourLevel
+        } else if c.cr4 & cr4::PAE != 0 {
+            let p = Pdptes::load(&**self.mmu.phys(), &control, c.cr3);
+            Format::Pae(p.map_err(|_| Fault::gp(0))?)
+        } else {
+            Format::TwoLevel
+        };
+        self.paging = Paging {
+            format,
+            control,
+            cr3: c.cr3,
+            asid: if c.cr4 & cr4::PCIDE != 0 { c.cr3 as u16 & 0xfff } else { 0 },
+            user: self.cpl == 3,
+            ac: self.core.reg(regs::FLAGS) & rflags::AC != 0,
+            wires: if self.platform.a20_masked() { !(1 << 20) } else { u64::MAX },
+        };
+        self.context_changed();
+        Ok(())
+    }
+
+    /// Drops every translation.
+    pub(crate) fn flush_tlb(&mut self) {
+        self.mmu.flush_all(&mut self.core, CLASSES);
     }
 }
