@@ -9,7 +9,7 @@ use crate::X86Cpu;
 use crate::cpu::Mode;
 use crate::cpu::step::{LONGEST, Step};
 use crate::sem;
-pub use insn::Insn;
+pub use insn::{Insn, seg};
 
 fn instruction(bytes: &[u8], pc: u64, mode: Mode) -> (Instruction, DecoderError) {
     let rip = pc.wrapping_sub(mode.cs_base());

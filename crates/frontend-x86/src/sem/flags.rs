@@ -90,3 +90,38 @@ pub fn current<E: Emit<Cpu = X86Cpu>>(e: &mut E) -> E::Val {
     let (a, b) = (e.nzcv(), e.aux_flags());
     e.bin(Bin::Or, Width::W64, a, b)
 }
+
+/// Bit `n` of a value, as 0 or 1.
+#[inline(always)]
+pub fn bit<E: Emit<Cpu = X86Cpu>>(e: &mut E, v: E::Val, n: u32) -> E::Val {
+    let n = e.imm(n as u64);
+    let v = e.bin(Bin::Shr, Width::W64, v, n);
+    let one = e.imm(1);
+    e.bin(Bin::And, Width::W64, v, one)
+}
+
+/// Sets CF to 0 or 1 and leaves the other flags.
+#[inline(always)]
+pub fn set_cf<E: Emit<Cpu = X86Cpu>>(e: &mut E, cf: E::Val) {
+    let old = current(e);
+    let c = e.imm(C);
+    let old = e.bin(Bin::Or, Width::W64, old, c);
+    let to = e.imm(C.trailing_zeros() as u64);
+    let cf = e.bin(Bin::Shl, Width::W64, cf, to);
+    let word = e.bin(Bin::Xor, Width::W64, old, cf);
+    e.set_nzcv(word);
+}
+
+/// Sets CF and OF to 0 or 1 and leaves the other flags.
+#[inline(always)]
+pub fn set_cf_of<E: Emit<Cpu = X86Cpu>>(e: &mut E, old: E::Val, cf: E::Val, of: E::Val) -> E::Val {
+    let keep = e.imm(!(C | V));
+    let old = e.bin(Bin::And, Width::W64, old, keep);
+    let one = e.imm(1);
+    let c = e.bin(Bin::Xor, Width::W64, cf, one);
+    let (to_c, to_v) = (e.imm(C.trailing_zeros() as u64), e.imm(V.trailing_zeros() as u64));
+    let c = e.bin(Bin::Shl, Width::W64, c, to_c);
+    let v = e.bin(Bin::Shl, Width::W64, of, to_v);
+    let word = e.bin(Bin::Or, Width::W64, old, c);
+    e.bin(Bin::Or, Width::W64, word, v)
+}

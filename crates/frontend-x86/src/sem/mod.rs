@@ -3,10 +3,18 @@
 //! A file's `decode` picks the `Sem` for the instructions that it knows, and gives the visitor back for others.
 
 pub mod alu;
+pub mod bits;
+pub mod bmi;
 pub mod branch;
+pub mod exchange;
 pub mod flags;
+pub mod misc;
 pub mod mov;
+pub mod muldiv;
+pub mod shift;
 pub mod stack;
+pub mod string;
+pub mod unary;
 pub mod undefined;
 
 use lyrebird_isa::Visitor;
@@ -17,24 +25,21 @@ use crate::decode::Insn;
 /// What a file's `decode` returns: what the visitor made of the instruction, or the visitor.
 pub type Decoded<V> = Result<<V as Visitor<X86Cpu>>::Out, V>;
 
+/// Asks one file after the other, the frequent ones first.
+macro_rules! chain {
+    ($x:ident, $v:ident => $($file:ident)*) => {
+        $(
+            let $v = match $file::decode($x, $v) {
+                Ok(out) => return out,
+                Err(v) => v,
+            };
+        )*
+    };
+}
+
 /// Hands the meaning of an instruction to `v`.
 pub fn dispatch<V: Visitor<X86Cpu>>(x: &Insn<'_>, v: V) -> V::Out {
-    let v = match mov::decode(x, v) {
-        Ok(out) => return out,
-        Err(v) => v,
-    };
-    let v = match alu::decode(x, v) {
-        Ok(out) => return out,
-        Err(v) => v,
-    };
-    let v = match branch::decode(x, v) {
-        Ok(out) => return out,
-        Err(v) => v,
-    };
-    let v = match stack::decode(x, v) {
-        Ok(out) => return out,
-        Err(v) => v,
-    };
+    chain!(x, v => mov alu branch stack unary shift muldiv string bits exchange misc bmi);
     undefined::unimplemented(x, v)
 }
 

@@ -4,6 +4,7 @@
 pub mod control;
 pub mod debug;
 pub mod gate;
+pub mod io;
 pub mod msr;
 pub mod paging;
 pub mod segment;
