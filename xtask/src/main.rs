@@ -13,7 +13,7 @@ const COMMANDS: &str = "usage: cargo xtask COMMAND
   boot-bench  time the Debian boot beside QEMU
   boot-test   boot Debian kernels and talk with their shells; arguments go to `lyrebird run`
   coverage    print how much of the A64 table is implemented
-  difftest    compare random instructions with QEMU's user mode
+  difftest    compare random instructions with QEMU's user mode (a64), with this host's CPU (x86)
   roms        build, check or run the bare-metal test ROMs";
 
 fn main() -> Result<()> {
@@ -32,9 +32,13 @@ fn main() -> Result<()> {
 /// Runs the difftest program, which is one of its own because it contains every instruction three times and so takes
 /// minutes to build.
 fn difftest(args: &[String]) -> Result<()> {
+    let (bin, args) = match args.first().map(String::as_str) {
+        Some("x86") => ("difftest-x86", &args[1..]),
+        _ => ("difftest", args),
+    };
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
-        .args(["run", "--release", "--quiet", "--package", "xtask", "--bin", "difftest", "--"])
+        .args(["run", "--release", "--quiet", "--package", "xtask", "--bin", bin, "--"])
         .args(args)
         .status()?;
     std::process::exit(status.code().unwrap_or(1));

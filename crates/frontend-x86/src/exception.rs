@@ -117,6 +117,14 @@ impl X86Cpu {
         }
     }
 
+    /// Takes back the exception that was recorded and not yet delivered, for tests.
+    pub fn take_pending(&mut self) -> Option<Fault> {
+        match self.recorded.take() {
+            Some(Recorded::Fault(f)) => Some(f),
+            _ => None,
+        }
+    }
+
     /// Records #GP.
     pub(crate) fn raise_gp(&mut self, error: u32) {
         self.raise(Fault::gp(error));

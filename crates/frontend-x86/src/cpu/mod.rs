@@ -210,6 +210,15 @@ impl X86Cpu {
         }
     }
 
+    /// Sets MXCSR. Bits that are reserved are the caller's concern.
+    pub fn set_mxcsr(&mut self, v: u32) {
+        let masks = (self.mxcsr ^ v) & 0x1f80;
+        self.mxcsr = v;
+        if masks != 0 {
+            self.context_changed();
+        }
+    }
+
     /// Loads a segment register with what a descriptor says; the base beside it.
     pub fn set_segment(&mut self, seg: Seg, s: Segment, base: u64) {
         self.segs[seg as usize] = s;

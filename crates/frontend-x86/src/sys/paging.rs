@@ -158,9 +158,9 @@ impl Regime for Paging {
 }
 
 impl X86Cpu {
-    /// Follows a change of CR0, CR3, CR4, EFER or A20. In PAE paging the PDPTEs are loaded, #GP if one has a reserved
+    /// Follows a change of CR0, CR3, CR4, EFER or A20, made by an instruction or by a loader. In PAE paging the PDPTEs are loaded, #GP if one has a reserved
     /// bit set (SDM Vol. 3, 4.4.1). TLB contents are the caller's concern.
-    pub(crate) fn paging_changed(&mut self) -> Outcome<()> {
+    pub fn paging_changed(&mut self) -> Outcome<()> {
         let c = &self.control;
         let control = Control {
             wp: c.cr0 & cr0::WP != 0,
