@@ -75,6 +75,9 @@ pub struct MemOp {
     pub aligned: bool,
     /// Checked with the privilege of the least privileged level (A64 `LDTR`/`STTR`).
     pub unpriv: bool,
+    /// A load whose operand is written back by the same instruction: where that could not be done, the load already
+    /// faults, as a write (x86; Intel SDM Vol. 3, 4.7).
+    pub update: bool,
     /// Ordering.
     pub order: Order,
 }
@@ -83,7 +86,7 @@ impl MemOp {
     /// A plain access of `size`.
     #[inline(always)]
     pub const fn new(size: Size) -> MemOp {
-        MemOp { size, align: size, aligned: false, unpriv: false, order: Order::Relaxed }
+        MemOp { size, align: size, aligned: false, unpriv: false, update: false, order: Order::Relaxed }
     }
 
     /// The same with the privilege of the least privileged level.
@@ -104,6 +107,12 @@ impl MemOp {
         MemOp { aligned: true, ..self }
     }
 
+    /// The same as the load of an operand that is written back.
+    #[inline(always)]
+    pub const fn update(self) -> MemOp {
+        MemOp { update: true, ..self }
+    }
+
     /// The same with an ordering.
     #[inline(always)]
     pub const fn order(self, order: Order) -> MemOp {
@@ -117,6 +126,7 @@ impl MemOp {
             | (self.align as u64) << 4
             | (self.aligned as u64) << 8
             | (self.unpriv as u64) << 9
+            | (self.update as u64) << 10
             | (self.order as u64) << 16
     }
 
@@ -128,6 +138,7 @@ impl MemOp {
             align: Size::from_log2((v >> 4 & 7) as u32),
             aligned: v & 0x100 != 0,
             unpriv: v & 0x200 != 0,
+            update: v & 0x400 != 0,
             order: match (v >> 16) & 3 {
                 0 => Order::Relaxed,
                 1 => Order::Acquire,
@@ -146,9 +157,10 @@ mod tests {
     fn pack_round_trips() {
         for n in 0..5 {
             for order in [Order::Relaxed, Order::Acquire, Order::Release, Order::AcqRel] {
-                for (aligned, unpriv) in [(false, false), (true, false), (false, true), (true, true)] {
+                for bits in 0..8 {
+                    let (aligned, unpriv, update) = (bits & 1 != 0, bits & 2 != 0, bits & 4 != 0);
                     for align in (0..=n).map(Size::from_log2) {
-                        let m = MemOp { size: Size::from_log2(n), align, aligned, unpriv, order };
+                        let m = MemOp { size: Size::from_log2(n), align, aligned, unpriv, update, order };
                         assert_eq!(MemOp::unpack(m.pack()), m);
                     }
                 }

@@ -115,7 +115,7 @@ impl Generator {
             }
             // Forms that have had more than their share wait.
             let made = self.made.get(&(i.code() as u16)).copied().unwrap_or(0);
-            let share = self.total / (self.made.len() as u64 + 1) + 4;
+            let share = 4 * self.total / (self.made.len() as u64 + 1) + 4;
             if made > share {
                 continue;
             }
@@ -143,6 +143,10 @@ impl Generator {
     }
 
     fn stores(&mut self, i: &Instruction) -> bool {
+        // What it writes between its outermost words, `iced-x86` does not tell.
+        if i.mnemonic() == iced_x86::Mnemonic::Enter {
+            return true;
+        }
         let info = self.factory.info(i);
         info.used_memory().iter().any(|m| {
             use iced_x86::OpAccess as A;

@@ -277,7 +277,19 @@ fn compare(unit: &Unit, got: &Answer, want: &Answer) -> Option<String> {
 
 /// Why a difference is none of ours.
 fn explained(unit: &Unit, got: &Answer, want: &Answer) -> Option<&'static str> {
-    let _ = unit;
+    use iced_x86::Mnemonic::{Shld, Shrd};
+    let i = &unit.instruction;
+    if matches!(i.mnemonic(), Shld | Shrd) && i.op_register(1).size() == 2 {
+        let q = &unit.question;
+        let n = if i.op_count() == 3 && i.op_kind(2) == iced_x86::OpKind::Register {
+            q.state.gpr[1] as u8
+        } else {
+            i.immediate8()
+        };
+        if n & 31 > 16 {
+            return Some("SHLD and SHRD of 16 bits by more: undefined (SDM Vol. 2)");
+        }
+    }
     if want.state.vector == 14 && got.state.vector == 14 && want.state.cr2 >> 47 != 0 {
         return Some("the host's kernel has pages of its own there");
     }

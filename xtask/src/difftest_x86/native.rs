@@ -269,6 +269,8 @@ pub fn child() -> Result<()> {
         libc::setrlimit(libc::RLIMIT_CPU, &limit);
         let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
         libc::setrlimit(libc::RLIMIT_CORE, &none);
+        // 64-bit processes start without data segments, which 32-bit code needs.
+        std::arch::asm!("mov ds, {0:x}", "mov es, {0:x}", in(reg) 0x2bu32);
         // From here on: read, write, _exit and the return from signals.
         libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_STRICT);
         std::arch::asm!("int3");

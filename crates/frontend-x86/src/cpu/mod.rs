@@ -288,6 +288,13 @@ unsafe impl Cpu for X86Cpu {
         self.mxcsr = v[0] as u32;
     }
     fn load_slow(&mut self, va: u64, m: MemOp) -> u64 {
+        if m.update
+            && let Err(e) =
+                self.mmu.check(&mut self.core, &self.paging, va, m.size.bytes(), AccessKind::Write, m.unpriv)
+        {
+            self.memory_fault(e);
+            return 0;
+        }
         let r = self.mmu.load(&mut self.core, &self.paging, va, m);
         self.completed(r)
     }

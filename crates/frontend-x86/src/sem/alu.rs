@@ -157,7 +157,8 @@ impl<const OP: u8, const W: u8, const IMM: bool> Sem<X86Cpu> for M<OP, W, IMM> {
     #[inline(always)]
     fn sem<E: Emit<Cpu = X86Cpu>>(&self, e: &mut E) -> Result<(), E::Fault> {
         let va = self.m.linear(e, size(W).bytes(), writes(OP))?;
-        let a = e.load(MemOp::new(size(W)), va)?;
+        let m = if writes(OP) { MemOp::new(size(W)).update() } else { MemOp::new(size(W)) };
+        let a = e.load(m, va)?;
         let b = if IMM { e.imm(self.imm as i64 as u64) } else { self.m.reg.raw::<W, E>(e) };
         let r = result::<OP, W, E>(e, a, b);
         if writes(OP) {

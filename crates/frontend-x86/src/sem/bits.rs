@@ -68,7 +68,7 @@ impl<const OP: u8, const W: u8, const MEM: bool> Sem<X86Cpu> for Test<OP, W, MEM
                 };
                 (va, e.rmw(rmw, m, va, by)?)
             } else {
-                (va, e.load(m, va)?)
+                (va, e.load(if OP == op::BT { m } else { m.update() }, va)?)
             }
         } else {
             (e.imm(0), self.m.reg2.get::<W, E>(e))

@@ -308,7 +308,10 @@ fn count(x: &Insn<'_>) -> (u8, u8) {
 /// Picks the `Sem` of an instruction of this file.
 pub fn decode<V: Visitor<X86Cpu>>(x: &Insn<'_>, v: V) -> Decoded<V> {
     let none = || Mem::new(None, None, 0, 0, Width::W64);
-    if let Some(cc) = number(x.i.condition_code()) {
+    use Mnemonic::{Loope, Loopne};
+    if let Some(cc) = number(x.i.condition_code())
+        && !matches!(x.mnemonic(), Loope | Loopne)
+    {
         if x.i.is_jcc_short_or_near() {
             let target = x.target();
             return Ok(

@@ -59,7 +59,7 @@ impl<const W: u8, const MEM: bool, const LOCK: bool> Sem<X86Cpu> for Xadd<W, MEM
             if LOCK {
                 e.rmw(Rmw::Add, m, va, b)?
             } else {
-                let a = e.load(m, va)?;
+                let a = e.load(m.update(), va)?;
                 let r = e.bin(Bin::Add, width(W), a, b);
                 e.store(m, va, r)?;
                 a
@@ -96,7 +96,7 @@ impl<const W: u8, const MEM: bool, const LOCK: bool> Sem<X86Cpu> for Cmpxchg<W, 
             if LOCK {
                 e.cas(m, va, a, new)?
             } else {
-                let old = e.load(m, va)?;
+                let old = e.load(m.update(), va)?;
                 let same = e.cmp(Cc::Eq, width(W), a, old);
                 let v = e.select(same, new, old);
                 e.store(m, va, v)?;

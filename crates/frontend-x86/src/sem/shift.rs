@@ -205,7 +205,7 @@ impl<const OP: u8, const W: u8, const CL: bool> Sem<X86Cpu> for M<OP, W, CL> {
     fn sem<E: Emit<Cpu = X86Cpu>>(&self, e: &mut E) -> Result<(), E::Fault> {
         let m = MemOp::new(size(W));
         let va = self.m.linear(e, size(W).bytes(), true)?;
-        let a = e.load(m, va)?;
+        let a = e.load(m.update(), va)?;
         let (r, word) = by::<OP, W, CL, E>(e, a, self.n);
         e.store(m, va, r)?;
         e.set_nzcv(word);
@@ -239,7 +239,7 @@ impl<const W: u8> Sem<X86Cpu> for SameMem<W> {
     fn sem<E: Emit<Cpu = X86Cpu>>(&self, e: &mut E) -> Result<(), E::Fault> {
         let m = MemOp::new(size(W));
         let va = self.m.linear(e, size(W).bytes(), true)?;
-        let a = e.load(m, va)?;
+        let a = e.load(m.update(), va)?;
         e.store(m, va, a)
     }
 }
@@ -259,7 +259,7 @@ impl<const W: u8, const LEFT: bool, const MEM: bool> Sem<X86Cpu> for Double<W, L
         let (q, width) = (Width::W64, width(W));
         let m = MemOp::new(size(W));
         let va = if MEM { self.m.linear(e, size(W).bytes(), true)? } else { e.imm(0) };
-        let a = if MEM { e.load(m, va)? } else { self.m.reg2.get::<W, E>(e) };
+        let a = if MEM { e.load(m.update(), va)? } else { self.m.reg2.get::<W, E>(e) };
         let b = self.m.reg.get::<W, E>(e);
         let n = if self.cl {
             let n = e.reg(RCX);

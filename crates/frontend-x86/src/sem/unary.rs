@@ -90,7 +90,7 @@ impl<const OP: u8, const W: u8, const LOCK: bool> Sem<X86Cpu> for M<OP, W, LOCK>
             set_flags::<OP, W, E>(e, a, r);
             return Ok(());
         }
-        let a = e.load(m, va)?;
+        let a = e.load(m.update(), va)?;
         let r = result::<OP, W, E>(e, a);
         e.store(m, va, r)?;
         set_flags::<OP, W, E>(e, a, r);
