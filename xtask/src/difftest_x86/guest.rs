@@ -213,7 +213,7 @@ impl Guest {
         let pc = self.cpu.core.pc;
         let block = RegionBlock { pc, bytes: q.code[..q.len as usize].into() };
         let mode = self.cpu.mode();
-        let request = RegionRequest { id: 0, mode, heat: 0, blocks: vec![block], dump: false, verify: false };
+        let request = RegionRequest { id: 0, mode, blocks: vec![block], dump: false, verify: false };
         let region = match self.compiler.compile(request) {
             Ok(r) => r,
             Err(f) => {

@@ -172,6 +172,8 @@ unsafe fn transfer(read: bool, p: *mut u8, len: usize) {
 
 /// Offset of the upper halves of the YMM registers in the signal frame's XSAVE area (CPUID.(0DH,2):EBX).
 const YMM_HIGH: usize = 576;
+/// Offset in the code page of the selector of data segments.
+const SELECTOR: usize = CODE_BYTES - 2;
 /// Offset of XSTATE_BV.
 const XSTATE_BV: usize = 512;
 /// Bytes of the legacy area that are registers; the kernel's own notes follow.
@@ -221,7 +223,20 @@ extern "C" fn handler(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_voi
         for (from, to) in q.state.gpr.iter().zip(GPR) {
             g[to as usize] = *from as i64;
         }
-        g[REG_RIP as usize] = (CODE + BEFORE as u64) as i64;
+        let mut entry = BEFORE;
+        if q.bits == 32 {
+            // 64-bit processes have no data segments, and not every kernel keeps them through a signal: they are
+            // loaded right before the test, through CS and without a register.
+            let load = |at: usize, modrm: u8| {
+                let [a, b, c, d] = ((CODE as usize + SELECTOR) as u32).to_le_bytes();
+                code.add(at).cast::<[u8; 7]>().write_unaligned([0x2e, 0x8e, modrm, a, b, c, d]);
+            };
+            entry = BEFORE - 14;
+            load(entry, 0x1d);
+            load(entry + 7, 0x05);
+            code.add(SELECTOR).cast::<u16>().write_unaligned(0x2b);
+        }
+        g[REG_RIP as usize] = (CODE + entry as u64) as i64;
         g[REG_EFL as usize] = q.state.rflags as i64;
         let cs = if q.bits == 32 { 0x23 } else { 0x33 };
         g[REG_CSGSFS as usize] = g[REG_CSGSFS as usize] & !0xffff | cs;
@@ -269,8 +284,6 @@ pub fn child() -> Result<()> {
         libc::setrlimit(libc::RLIMIT_CPU, &limit);
         let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
         libc::setrlimit(libc::RLIMIT_CORE, &none);
-        // 64-bit processes start without data segments, which 32-bit code needs.
-        std::arch::asm!("mov ds, {0:x}", "mov es, {0:x}", in(reg) 0x2bu32);
         // From here on: read, write, _exit and the return from signals.
         libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_STRICT);
         std::arch::asm!("int3");

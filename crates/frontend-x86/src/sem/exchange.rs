@@ -106,23 +106,20 @@ impl<const W: u8, const MEM: bool, const LOCK: bool> Sem<X86Cpu> for Cmpxchg<W, 
         e.set_flags(FlagOp::Sub, width(W), a, old);
         let same = e.cmp(Cc::Eq, width(W), a, old);
         if !MEM {
-            let v = e.select(same, new, old);
-            self.m.reg2.set::<W, E>(e, v);
+            // A destination that stays keeps its upper half too.
+            let d = self.m.reg2;
+            let before = e.reg(d.reg());
+            d.set::<W, E>(e, new);
+            let after = e.reg(d.reg());
+            let v = e.select(same, after, before);
+            e.set_reg(d.reg(), v);
         }
         // RAX is written only where they differ: a 32-bit one then loses its upper half.
         let whole = e.reg(RAX);
         accumulator.set::<W, E>(e, old);
         let written = e.reg(RAX);
         let rax = e.select(same, whole, written);
-        // CMPXCHG with RAX as destination: the new value stays.
-        let is_destination = !MEM && self.m.reg2 == accumulator;
-        if is_destination {
-            let v = e.select(same, new, old);
-            e.set_reg(RAX, whole);
-            accumulator.set::<W, E>(e, v);
-        } else {
-            e.set_reg(RAX, rax);
-        }
+        e.set_reg(RAX, rax);
         Ok(())
     }
 }

@@ -281,11 +281,6 @@ impl X86Cpu {
         let (sp, bp) = (self.core.reg(RSP), self.core.reg(RBP));
         let n = s.bytes();
         let mut at = sp.wrapping_sub(n);
-        // The last byte of the new frame must be writable before anything changes.
-        let last = sp.wrapping_sub(n * (level.max(1) + if level > 0 { 1 } else { 0 })).wrapping_sub(room);
-        let va = self.segmented(Seg::Ss, self.cut_stack(last), n, true)?;
-        let write = lyrebird_softmmu::AccessKind::Write;
-        self.mmu.check(&mut self.core, &self.paging, va, n, write, false)?;
         if !self.stack_store(at, s, bp)? {
             return Ok(());
         }
@@ -303,6 +298,11 @@ impl X86Cpu {
                 return Ok(());
             }
         }
+        // The top of the new frame must be writable; what was stored below RBP stays.
+        let top = self.cut_stack(at.wrapping_sub(room));
+        let va = self.segmented(Seg::Ss, top, n, true)?;
+        let write = lyrebird_softmmu::AccessKind::Write;
+        self.mmu.check(&mut self.core, &self.paging, va, n, write, false)?;
         let new_bp = match s {
             Size::B2 => bp & !0xffff | frame & 0xffff,
             Size::B4 => frame & 0xffff_ffff,

@@ -128,6 +128,7 @@ fn rotate_through<const OP: u8, const W: u8, E: Emit<Cpu = X86Cpu>>(
     let other = if OP == op::RCL { new_cf } else { flags::bit(e, r, bits - 2) };
     let of = e.bin(Bin::Xor, q, top, other);
     let word = flags::set_cf_of(e, old, new_cf, of);
+    let word = e.select(none, old, word);
     (r, word)
 }
 

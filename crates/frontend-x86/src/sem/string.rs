@@ -133,11 +133,12 @@ impl X86Cpu {
                 self.core.set_reg(RAX, v);
             }
             Kind::Cmps | Kind::Scas => {
+                // Processors read the operand at ES:DI first, which shows where both fault.
+                let b = self.string_load(Seg::Es, di, s)?;
                 let a = match what.kind {
                     Kind::Cmps => self.string_load(what.seg, si, s)?,
                     _ => self.core.reg(RAX),
                 };
-                let b = self.string_load(Seg::Es, di, s)?;
                 let w = width(what.w);
                 let up = 64 - w.bits();
                 self.core.flag_op = lyrebird_isa::flags::pack_op(FlagOp::Sub, w);
