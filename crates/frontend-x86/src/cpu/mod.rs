@@ -112,6 +112,7 @@ pub struct X86Cpu {
     /// What [`Cpu::mode`] returns.
     pub(crate) mode: Mode,
     pub(crate) modes: Modes,
+    pub(crate) crossings: step::Crossings,
 }
 
 impl X86Cpu {
@@ -147,6 +148,7 @@ impl X86Cpu {
             paging: Paging::OFF,
             mode: Mode(0),
             modes: Modes::default(),
+            crossings: step::Crossings::new(),
         };
         cpu.segs[Seg::Cs as usize] = Segment { selector: 0xf000, ..Segment::REAL_CODE };
         cpu.core.set_reg(regs::base(Seg::Cs), 0xffff_0000);

@@ -5,7 +5,7 @@ use lyrebird_isa::interp::{Interp, Next};
 use lyrebird_isa::state::PAGE_SIZE;
 use lyrebird_isa::{Cpu, Emit, Helper, Sem, Term, Visitor};
 
-use super::X86Cpu;
+use super::{Mode, X86Cpu};
 use crate::decode;
 
 /// Length in bytes of the longest instruction (SDM Vol. 2, 2.3.11).
@@ -52,16 +52,7 @@ impl X86Cpu {
         let pc = self.core.pc;
         let mode = self.mode.plain();
         let (went, len) = decode::decode(bytes, pc, mode, Execute { cpu: self, pc });
-        match went {
-            Went::Faulted => return false,
-            Went::Behind => {
-                let next = pc.wrapping_add(len as u64);
-                self.core.pc = if mode.code64() { next } else { next & 0xffff_ffff };
-            }
-            Went::To(target) => self.core.pc = target,
-            Went::There => {}
-        }
-        true
+        self.moved_on(went, pc, len as u64, mode)
     }
 
     /// Fetches the bytes at the PC, up to [`LONGEST`], from one page or two. None if the first byte cannot be
@@ -114,9 +105,102 @@ impl X86Cpu {
     }
 }
 
+/// An instruction as it was last found at an address, ready to be executed.
+#[derive(Clone, Copy)]
+struct Ready {
+    pc: u64,
+    mode: Mode,
+    bytes: [u8; LONGEST],
+    len: u8,
+    run: fn(&mut X86Cpu, [u64; 2], u64) -> Went,
+    payload: [u64; 2],
+}
+
+/// The instructions that cross pages and were executed last: decoding one takes longer than all the rest of a step.
+pub(crate) struct Crossings(Box<[Option<Ready>; Crossings::ENTRIES]>);
+
+impl Crossings {
+    const ENTRIES: usize = 64;
+
+    pub(crate) fn new() -> Crossings {
+        Crossings(Box::new([None; Crossings::ENTRIES]))
+    }
+
+    const fn index(pc: u64) -> usize {
+        (pc >> 12 ^ pc >> 18) as usize % Crossings::ENTRIES
+    }
+}
+
+impl std::fmt::Debug for Crossings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Crossings").finish_non_exhaustive()
+    }
+}
+
+fn run_ready<S: Sem<X86Cpu>>(cpu: &mut X86Cpu, payload: [u64; 2], pc: u64) -> Went {
+    const {
+        assert!(size_of::<S>() <= 16 && align_of::<S>() <= 8, "a Sem fits the payload");
+    }
+    // SAFETY: `Prepare` wrote an `S` there, which is `Copy`, and paired it with this function.
+    let s = unsafe { payload.as_ptr().cast::<S>().read() };
+    Execute { cpu, pc }.visit(s)
+}
+
+/// Makes of a `Sem` what executes it later.
+struct Prepare;
+
+impl Visitor<X86Cpu> for Prepare {
+    type Out = (fn(&mut X86Cpu, [u64; 2], u64) -> Went, [u64; 2]);
+
+    fn visit<S: Sem<X86Cpu>>(self, s: S) -> Self::Out {
+        let mut payload = [0u64; 2];
+        // SAFETY: `run_ready` asserts at compile time that an `S` fits; `payload` is at least as aligned.
+        unsafe { payload.as_mut_ptr().cast::<S>().write(s) };
+        (run_ready::<S>, payload)
+    }
+}
+
+impl X86Cpu {
+    /// [`X86Cpu::step`] for an instruction that crosses a page.
+    fn step_crossing(&mut self, pc: u64) {
+        let Some((bytes, n)) = self.fetch_bytes() else {
+            self.take_fault(pc);
+            return;
+        };
+        let (at, mode) = (Crossings::index(pc), self.mode);
+        let known = self.crossings.0[at].filter(|r| r.pc == pc && r.mode == mode && r.bytes == bytes);
+        let ready = known.unwrap_or_else(|| {
+            let ((run, payload), len) = decode::decode(&bytes[..n], pc, mode, Prepare);
+            let r = Ready { pc, mode, bytes, len: len as u8, run, payload };
+            self.crossings.0[at] = Some(r);
+            r
+        });
+        let went = (ready.run)(self, ready.payload, pc);
+        self.moved_on(went, pc, ready.len.into(), mode);
+    }
+
+    /// Moves the PC on behind an executed instruction; whether it completed.
+    fn moved_on(&mut self, went: Went, pc: u64, len: u64, mode: Mode) -> bool {
+        match went {
+            Went::Faulted => return false,
+            Went::Behind => {
+                let next = pc.wrapping_add(len);
+                self.core.pc = if mode.code64() { next } else { next & 0xffff_ffff };
+            }
+            Went::To(target) => self.core.pc = target,
+            Went::There => {}
+        }
+        true
+    }
+}
+
 extern "C" fn step_helper(cpu: &mut X86Cpu, pc: u64, _: u64, _: u64) -> u64 {
     cpu.core.pc = pc;
-    cpu.step();
+    if cpu.mode.careful() {
+        cpu.step();
+    } else {
+        cpu.step_crossing(pc);
+    }
     0
 }
 
@@ -172,5 +256,21 @@ mod tests {
         assert_eq!(m.peek(0xeffe) as u16, 0x1200);
         assert!(m.cpu.execute(&[0x88, 0x3e, 0x34, 0x12]), "mov [0x1234], bh");
         assert_eq!(m.peek(0x1234) as u8, 0x12);
+    }
+
+    #[test]
+    fn an_instruction_across_pages_is_fetched_anew_each_time() {
+        use lyrebird_isa::Cpu;
+        let mut m = Machine::real();
+        // mov ax, 0x1234, of which one byte lies in the next page.
+        let at = 0x5ffe;
+        for (i, second) in [0x12u64, 0x12, 0x56].into_iter().enumerate() {
+            m.mem.write_bytes(at, &[0xb8, 0x34, second as u8]).expect("RAM");
+            m.cpu.core.pc = at;
+            let page = m.cpu.fetch(at).expect("RAM");
+            assert_eq!(page.pa, 0x5000);
+            super::step_helper(&mut m.cpu, at, 0, 0);
+            assert_eq!((m.cpu.core.regs[0], m.cpu.core.pc), (second << 8 | 0x34, at + 3), "round {i}");
+        }
     }
 }
