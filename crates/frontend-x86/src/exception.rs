@@ -56,6 +56,34 @@ pub struct Fault {
     pub cr2: Option<u64>,
 }
 
+/// What led to a triple fault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shutdown {
+    /// The exceptions, each raised by the delivery of the one before it.
+    pub chain: Vec<Fault>,
+    /// CS of the instruction that raised the first.
+    pub cs: u16,
+    /// Its RIP.
+    pub rip: u64,
+}
+
+impl std::fmt::Display for Shutdown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "triple fault at {:04x}:{:x}:", self.cs, self.rip)?;
+        for x in &self.chain {
+            write!(f, " vector {}", x.vector)?;
+            if let Some(e) = x.error {
+                write!(f, " error {e:#x}")?;
+            }
+            if let Some(va) = x.cr2 {
+                write!(f, " address {va:#x}")?;
+            }
+            f.write_str(";")?;
+        }
+        Ok(())
+    }
+}
+
 /// What stopped an instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Recorded {

@@ -189,6 +189,12 @@ impl Mem {
         Mem { seg, ..self }
     }
 
+    /// The same as an address that is not accessed: no limit counts.
+    #[inline(always)]
+    pub const fn unchecked(self) -> Mem {
+        Mem { seg: self.seg & !Mem::CHECKED, ..self }
+    }
+
     /// The same with a register operand.
     pub fn with(self, reg: Gpr) -> Mem {
         Mem { reg, ..self }

@@ -106,3 +106,15 @@ pub mod rflags {
     /// The six flags that arithmetic sets.
     pub const ARITHMETIC: u64 = CF | PF | AF | ZF | SF | OF;
 }
+
+/// RFLAGS from a raw flag word of the engine and what [`FLAGS`] holds.
+pub fn join_flags(raw: u64, rest: u64) -> u64 {
+    use lyrebird_isa::flags::{A, C, N, P_BYTE, V, Z, parity};
+    let bit = |on: bool, f: u64| if on { f } else { 0 };
+    rest | bit(raw & C == 0, rflags::CF)
+        | bit(parity(raw & P_BYTE) != 0, rflags::PF)
+        | bit(raw & A != 0, rflags::AF)
+        | bit(raw & Z != 0, rflags::ZF)
+        | bit(raw & N != 0, rflags::SF)
+        | bit(raw & V != 0, rflags::OF)
+}

@@ -14,7 +14,7 @@ use lyrebird_isa::{Core, Cpu, MemOp, Rmw, V128, Visitor};
 use lyrebird_softmmu::{AccessKind, MemError, Mmu, PhysMem};
 
 use crate::decode;
-use crate::exception::Recorded;
+use crate::exception::{Recorded, Shutdown};
 use crate::platform::Platform;
 use crate::regs::{self, Seg, rflags};
 use crate::sys::control::Control;
@@ -102,8 +102,10 @@ pub struct X86Cpu {
     pub(crate) nmi_blocked: bool,
     /// Stores to pages with translated code go through: one instruction is being executed alone.
     pub(crate) alone: bool,
-    /// Exceptions being delivered, for double and triple faults.
-    pub(crate) delivering: Option<u8>,
+    /// What led to the last triple fault, for a report.
+    pub shutdown: Option<Shutdown>,
+    /// State of the generator behind RDRAND and RDSEED.
+    pub(crate) random: u64,
     pub(crate) lines: Arc<CpuLines>,
     /// Translation and slow memory paths.
     pub mmu: Mmu,
@@ -142,7 +144,8 @@ impl X86Cpu {
             shadow: false,
             nmi_blocked: false,
             alone: false,
-            delivering: None,
+            shutdown: None,
+            random: 0,
             lines,
             mmu,
             paging: Paging::OFF,
@@ -184,26 +187,22 @@ impl X86Cpu {
 
     /// RFLAGS.
     pub fn rflags(&self) -> u64 {
-        use lyrebird_isa::flags::{A, C, N, P_BYTE, V, Z, parity};
-        let (w, aux) = (self.core.nzcv(), self.core.aux_flags());
-        let bit = |on: bool, f: u64| if on { f } else { 0 };
-        self.core.reg(regs::FLAGS)
-            | bit(w & C == 0, rflags::CF)
-            | bit(parity(aux & P_BYTE) != 0, rflags::PF)
-            | bit(aux & A != 0, rflags::AF)
-            | bit(w & Z != 0, rflags::ZF)
-            | bit(w & N != 0, rflags::SF)
-            | bit(w & V != 0, rflags::OF)
+        regs::join_flags(self.core.nzcv() | self.core.aux_flags(), self.core.reg(regs::FLAGS))
     }
 
-    /// Sets RFLAGS, all of it: what may change is the caller's concern.
-    pub fn set_rflags(&mut self, v: u64) {
+    /// Sets the six arithmetic flags from an image of RFLAGS.
+    pub(crate) fn put_arithmetic(&mut self, v: u64) {
         use lyrebird_isa::flags::{A, C, N, V, Z};
         let bit = |f: u64, on: u64| if v & f != 0 { on } else { 0 };
         let c = if v & rflags::CF == 0 { C } else { 0 };
         let p = (v & rflags::PF == 0) as u64;
         let word = bit(rflags::SF, N) | bit(rflags::ZF, Z) | c | bit(rflags::OF, V) | bit(rflags::AF, A) | p;
         self.core.set_nzcv(word);
+    }
+
+    /// Sets RFLAGS, all of it: what may change is the caller's concern.
+    pub fn set_rflags(&mut self, v: u64) {
+        self.put_arithmetic(v);
         let old = self.core.reg(regs::FLAGS);
         let new = v & !rflags::ARITHMETIC | rflags::FIXED;
         self.core.set_reg(regs::FLAGS, new);
@@ -223,9 +222,12 @@ impl X86Cpu {
 
     /// Loads a segment register with what a descriptor says; the base beside it.
     pub fn set_segment(&mut self, seg: Seg, s: Segment, base: u64) {
-        self.segs[seg as usize] = s;
-        self.core.set_reg(regs::base(seg), base);
-        if seg == Seg::Cs || !s.is_flat() || !self.mode.flat(seg) || seg == Seg::Ss {
+        self.put_segment(seg, s, base);
+        // What decoded code was told about the segment, unless it is 64-bit code and cannot be told.
+        let told = (self.mode.flat(seg), self.mode.checked(seg));
+        let flat = base == 0 && !matches!(seg, Seg::Fs | Seg::Gs);
+        let code64 = self.mode.code64() && matches!(seg, Seg::Es | Seg::Ds | Seg::Fs | Seg::Gs);
+        if matches!(seg, Seg::Cs | Seg::Ss) || (!code64 && told != (flat, !s.is_flat())) {
             self.context_changed();
         }
     }

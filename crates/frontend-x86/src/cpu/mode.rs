@@ -33,6 +33,7 @@ impl Mode {
     const LONG: u64 = 1 << 24;
     const X87_UNDEFINED: u64 = 1 << 25;
     const MODEL: u32 = 26;
+    const IO_PRIVILEGED: u64 = 1 << 28;
 
     /// Code size in bits: 16, 32 or 64.
     pub fn code_bits(self) -> u32 {
@@ -120,6 +121,12 @@ impl Mode {
         self.0 & Mode::V8086 != 0
     }
 
+    /// CLI, STI, IN and OUT are allowed without a look at the TSS or virtual interrupt flags: real mode, or CPL not
+    /// above IOPL. In virtual-8086 mode only CLI and STI are.
+    pub fn io_privileged(self) -> bool {
+        self.0 & Mode::IO_PRIVILEGED != 0
+    }
+
     /// EFER.LMA, compatibility mode included.
     pub fn long(self) -> bool {
         self.0 & Mode::LONG != 0
@@ -167,6 +174,7 @@ impl X86Cpu {
             | bit(c.cr0 & cr0::PE != 0, Mode::PROTECTED)
             | bit(vm, Mode::V8086)
             | bit(long, Mode::LONG)
+            | bit(c.cr0 & cr0::PE == 0 || u64::from(self.cpl) <= flags >> 12 & 3, Mode::IO_PRIVILEGED)
             | (self.model.id as u64) << Mode::MODEL;
         for seg in Seg::ALL {
             // In 64-bit code only FS and GS have bases, and none has a limit (SDM Vol. 3, 3.2.4).

@@ -14,6 +14,7 @@ pub mod muldiv;
 pub mod shift;
 pub mod stack;
 pub mod string;
+pub mod system;
 pub mod unary;
 pub mod undefined;
 
@@ -39,7 +40,7 @@ macro_rules! chain {
 
 /// Hands the meaning of an instruction to `v`.
 pub fn dispatch<V: Visitor<X86Cpu>>(x: &Insn<'_>, v: V) -> V::Out {
-    chain!(x, v => mov alu branch stack unary shift muldiv string bits exchange misc bmi);
+    chain!(x, v => mov alu branch stack unary shift muldiv string bits exchange misc bmi system);
     undefined::unimplemented(x, v)
 }
 

@@ -1,8 +1,203 @@
-//! Debug exceptions: single-stepping and breakpoints (SDM Vol. 3, chapter 17).
+//! Debug registers and exceptions: single-stepping and breakpoints (SDM Vol. 3, chapter 17).
 
+use iced_x86::{Decoder, DecoderOptions, InstructionInfoFactory, Mnemonic, OpAccess, Register};
+
+use super::control::cr4;
+use super::gate::Event;
 use crate::X86Cpu;
+use crate::cpu::Mode;
+use crate::decode::seg;
+use crate::exception::{Fault, Outcome, vector};
+use crate::regs::{self, Seg, rflags};
+
+/// Bits of DR6.
+pub(crate) mod dr6 {
+    /// Always 1.
+    pub const FIXED: u64 = 0xffff_0ff0;
+    /// Debug registers were accessed.
+    pub const BD: u64 = 1 << 13;
+    /// Single step.
+    pub const BS: u64 = 1 << 14;
+    /// Task switch.
+    pub const BT: u64 = 1 << 15;
+}
+
+/// DR7.GD: accesses to debug registers raise #DB.
+const GD: u64 = 1 << 13;
+/// Bit 10 of DR7, always 1.
+const DR7_FIXED: u64 = 1 << 10;
+/// Bits of DR7 that can be set.
+const DR7_KNOWN: u64 = 0xffff_23ff;
+
+/// What a breakpoint waits for: DR7's R/W field.
+mod wait {
+    pub const EXEC: u64 = 0;
+    pub const WRITE: u64 = 1;
+    pub const IO: u64 = 2;
+    pub const ACCESS: u64 = 3;
+}
+
+impl X86Cpu {
+    /// The number that a debug register's encoding stands for: 4 and 5 are 6 and 7 unless CR4.DE is set.
+    fn debug_number(&self, n: u8) -> Outcome<usize> {
+        match n {
+            4 | 5 if self.control.cr4 & cr4::DE != 0 => Err(Fault::UD),
+            4 | 5 => Ok(n as usize + 2),
+            0..=7 => Ok(n as usize),
+            _ => Err(Fault::UD),
+        }
+    }
+
+    /// The checks that MOV to and from debug registers share.
+    fn debug_access(&mut self, n: u8) -> Outcome<usize> {
+        let n = self.debug_number(n)?;
+        self.privileged()?;
+        if self.dr[7] & GD != 0 {
+            self.dr[6] |= dr6::BD;
+            self.dr[7] &= !GD;
+            return Err(Fault::plain(vector::DB));
+        }
+        Ok(n)
+    }
+
+    /// MOV from a debug register.
+    pub(crate) fn read_debug(&mut self, n: u8) -> Outcome<u64> {
+        let n = self.debug_access(n)?;
+        Ok(self.dr[n])
+    }
+
+    /// MOV to a debug register.
+    pub(crate) fn write_debug(&mut self, n: u8, v: u64) -> Outcome<()> {
+        let n = self.debug_access(n)?;
+        if n >= 6 && v >> 32 != 0 {
+            return Err(Fault::gp(0));
+        }
+        self.dr[n] = match n {
+            6 => v & 0xe00f | dr6::FIXED,
+            7 => v & DR7_KNOWN | DR7_FIXED,
+            _ => v,
+        };
+        self.context_changed();
+        Ok(())
+    }
+
+    /// The breakpoints, enabled or not, that an access of a kind to `bytes` bytes at `va` hits, as DR6 has them; and
+    /// whether an enabled one is among them.
+    fn hits(&self, kind: impl Fn(u64) -> bool, va: u64, bytes: u64) -> (u64, bool) {
+        let (mut bits, mut enabled) = (0, false);
+        for i in 0..4 {
+            let field = self.dr[7] >> (16 + 4 * i);
+            if !kind(field & 3) {
+                continue;
+            }
+            let len = match field >> 2 & 3 {
+                0 => 1,
+                1 => 2,
+                2 => 8,
+                _ => 4,
+            };
+            let at = self.dr[i] & !(len - 1);
+            if va < at.wrapping_add(len) && at < va.wrapping_add(bytes) {
+                bits |= 1 << i;
+                enabled |= self.dr[7] >> (2 * i) & 3 != 0;
+            }
+        }
+        (bits, enabled)
+    }
+
+    /// The breakpoints that the data accesses of an instruction will hit, as DR6 has them.
+    fn data_hits(&self, bytes: &[u8], pc: u64, mode: Mode) -> u64 {
+        let rip = self.rip_of(pc);
+        let i = Decoder::with_ip(mode.code_bits(), bytes, rip, DecoderOptions::NONE).decode();
+        let mut all = 0;
+        if matches!(i.mnemonic(), Mnemonic::In | Mnemonic::Out) && self.control.cr4 & cr4::DE != 0 {
+            let port = if i.op_kind(0) == iced_x86::OpKind::Immediate8
+                || i.op_kind(1) == iced_x86::OpKind::Immediate8
+            {
+                i.immediate8() as u64
+            } else {
+                self.core.reg(regs::RDX) & 0xffff
+            };
+            let r = if i.mnemonic() == Mnemonic::In { i.op_register(0) } else { i.op_register(1) };
+            let (bits, on) = self.hits(|k| k == wait::IO, port, r.size() as u64);
+            all |= if on { bits } else { 0 };
+        }
+        let mut factory = InstructionInfoFactory::new();
+        for m in factory.info(&i).used_memory() {
+            let writes = matches!(
+                m.access(),
+                OpAccess::Write | OpAccess::CondWrite | OpAccess::ReadWrite | OpAccess::ReadCondWrite
+            );
+            let touches = writes || matches!(m.access(), OpAccess::Read | OpAccess::CondRead);
+            if !touches {
+                continue;
+            }
+            let Some(va) = m.virtual_address(0, |r, _, _| self.address_part(r)) else { continue };
+            let va = if mode.code64() { va } else { va & 0xffff_ffff };
+            let size = m.memory_size().size().max(1) as u64;
+            let kind = |k: u64| k == wait::ACCESS || (writes && k == wait::WRITE);
+            let (bits, on) = self.hits(kind, va, size);
+            all |= if on { bits } else { 0 };
+        }
+        all
+    }
+
+    /// A register of an address, or a segment's base.
+    fn address_part(&self, r: Register) -> Option<u64> {
+        if r.is_segment_register() {
+            let s = seg(r);
+            let based = !self.mode.code64() || matches!(s, Seg::Fs | Seg::Gs);
+            return Some(if based { self.base(s) } else { 0 });
+        }
+        if !r.is_gpr() {
+            return None;
+        }
+        let v = self.core.regs[r.full_register().number() & 15];
+        Some(if r.size() == 8 { v } else { v & (u64::MAX >> (64 - 8 * r.size())) })
+    }
+}
 
 /// Executes one instruction with the checks of the careful mode around it; whether it completed.
 pub(crate) fn execute(cpu: &mut X86Cpu, bytes: &[u8]) -> bool {
-    cpu.execute(bytes)
+    let pc = cpu.core.pc;
+    let flags = cpu.core.reg(regs::FLAGS);
+    let breakpoints = cpu.dr[7] & 0xff != 0;
+    if breakpoints && flags & rflags::RF == 0 {
+        let (bits, on) = cpu.hits(|k| k == wait::EXEC, pc, 1);
+        if on {
+            cpu.dr[6] |= bits;
+            cpu.deliver_fault(Fault::plain(vector::DB));
+            return false;
+        }
+    }
+    let data = if breakpoints { cpu.data_hits(bytes, pc, cpu.mode.plain()) } else { 0 };
+    let i = Decoder::with_ip(cpu.mode.code_bits(), bytes, 0, DecoderOptions::NONE).decode();
+    let was_shadow = cpu.shadow;
+    if !cpu.execute(bytes) {
+        return false;
+    }
+    // IRET sets RF for the instruction that it returns to (SDM Vol. 3, 17.3.1.1).
+    let m = i.mnemonic();
+    if flags & rflags::RF != 0 && !matches!(m, Mnemonic::Iret | Mnemonic::Iretd | Mnemonic::Iretq) {
+        let flags = cpu.core.reg(regs::FLAGS) & !rflags::RF;
+        cpu.core.set_reg(regs::FLAGS, flags);
+    }
+    // What goes through a gate clears TF before it would count. A MOV to SS holds the trap back.
+    let gate =
+        matches!(m, Mnemonic::Int | Mnemonic::Int3 | Mnemonic::Into | Mnemonic::Int1 | Mnemonic::Syscall);
+    let held = cpu.shadow && !was_shadow && !matches!(m, Mnemonic::Sti);
+    let mut why = data;
+    if flags & rflags::TF != 0 && !gate && !held {
+        why |= dr6::BS;
+    }
+    if why != 0 {
+        cpu.dr[6] |= why;
+        let rip = cpu.rip();
+        let trap = Event { vector: vector::DB, error: None, soft: false, rf: false };
+        cpu.counters.exceptions[vector::DB as usize] += 1;
+        if let Err(f) = cpu.deliver(trap, rip) {
+            cpu.deliver_fault(f);
+        }
+    }
+    true
 }

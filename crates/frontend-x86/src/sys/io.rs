@@ -1,37 +1,46 @@
-//! I/O ports and who may use them (SDM Vol. 1, 19.5).
+//! I/O ports (SDM Vol. 1, chapter 19).
 
-use lyrebird_isa::{MemOp, Size};
+use lyrebird_isa::Size;
 
+use super::returns::iopl;
 use crate::X86Cpu;
 use crate::exception::{Fault, Outcome};
-use crate::regs::{self, rflags};
-
-/// Offset of the I/O map base in a 32-bit or 64-bit TSS.
-const MAP_BASE: u64 = 102;
+use crate::regs;
 
 impl X86Cpu {
-    /// #GP unless the port may be accessed: by IOPL, or by the bitmap of the TSS.
-    pub(crate) fn io_allowed(&mut self, port: u16, s: Size) -> Outcome<()> {
-        let iopl = (self.core.reg(regs::FLAGS) & rflags::IOPL) >> 12;
-        if !self.mode.protected() || (!self.mode.v8086() && u64::from(self.cpl) <= iopl) {
+    /// #GP(0) unless IOPL or the task's I/O bitmap allows an access of `size` at `port`.
+    pub(crate) fn io_allowed(&mut self, port: u16, size: Size) -> Outcome<()> {
+        if !self.mode.protected() {
             return Ok(());
         }
-        let (tss, base) = self.tr;
-        let wide = matches!(tss.attr & 15, 9 | 11);
-        if !wide || tss.limit < 103 {
+        if !self.mode.v8086() && self.cpl <= iopl(self.core.reg(regs::FLAGS)) {
+            return Ok(());
+        }
+        let (tr, base) = self.tr;
+        // A 16-bit TSS has no bitmap.
+        if tr.attr & 8 == 0 || tr.limit < 0x67 {
             return Err(Fault::gp(0));
         }
-        let m = MemOp::new(Size::B2).unpriv();
-        let map = self.mmu.load(&mut self.core, &self.paging, base.wrapping_add(MAP_BASE), m)?;
-        let at = map + u64::from(port / 8);
-        // Two bytes are always read (SDM Vol. 1, 19.5.2).
-        if at + 1 > u64::from(tss.limit) {
+        let map = self.load_implicit(base.wrapping_add(0x66), Size::B2)?;
+        let at = map + (port as u64 >> 3);
+        // Two bytes are looked at always (SDM Vol. 1, 19.5.2).
+        if at + 1 > tr.limit as u64 {
             return Err(Fault::gp(0));
         }
-        let bits = self.mmu.load(&mut self.core, &self.paging, base.wrapping_add(at), m)?;
-        if bits >> (port % 8) & ((1 << s.bytes()) - 1) != 0 {
-            return Err(Fault::gp(0));
-        }
+        let bits = self.load_implicit(base.wrapping_add(at), Size::B2)? >> (port & 7);
+        if bits & ((1 << size.bytes()) - 1) == 0 { Ok(()) } else { Err(Fault::gp(0)) }
+    }
+
+    /// IN.
+    pub(crate) fn port_in(&mut self, port: u16, size: Size) -> Outcome<u64> {
+        self.io_allowed(port, size)?;
+        Ok(self.platform.port_in(port, size) as u64 & size.width().mask())
+    }
+
+    /// OUT.
+    pub(crate) fn port_out(&mut self, port: u16, size: Size, v: u64) -> Outcome<()> {
+        self.io_allowed(port, size)?;
+        self.platform.port_out(port, size, (v & size.width().mask()) as u32);
         Ok(())
     }
 }

@@ -1,10 +1,21 @@
 //! System programming (SDM Vol. 3): segments and descriptors, gates and interrupts, tasks, control, debug and
 //! model-specific registers, paging.
 
+mod access;
 pub mod control;
+mod cpuid;
 pub mod debug;
+mod descriptor;
+pub(crate) mod far;
 pub mod gate;
 pub mod io;
 pub mod msr;
 pub mod paging;
+mod returns;
 pub mod segment;
+mod syscall;
+mod tables;
+mod task;
+
+#[cfg(test)]
+mod tests;

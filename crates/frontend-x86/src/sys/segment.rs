@@ -1,8 +1,9 @@
 //! Segment registers, and checks of accesses through them (SDM Vol. 3, 3.4 and 5.3).
 
+use super::descriptor::{Descriptor, code_of, is_null};
 use crate::X86Cpu;
 use crate::exception::{Fault, Outcome, vector};
-use crate::regs::Seg;
+use crate::regs::{self, Seg};
 
 /// A descriptor-table register: GDTR or IDTR.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,6 +60,15 @@ impl Segment {
         attr: attr::P | attr::S | attr::CODE | attr::RW | attr::ACCESSED,
         limit: 0xffff,
     };
+
+    /// Any segment in virtual-8086 mode (SDM Vol. 3, 20.1.1), but for the selector.
+    pub const V8086: Segment =
+        Segment { selector: 0, attr: attr::P | 3 << 5 | attr::S | attr::RW | attr::ACCESSED, limit: 0xffff };
+
+    /// A null stack segment of 64-bit mode, at a privilege level.
+    pub const fn null_stack(cpl: u8) -> Segment {
+        Segment { selector: cpl as u16, attr: (cpl as u16) << 5, limit: 0 }
+    }
 
     /// 64-bit code.
     #[inline]
@@ -118,7 +128,8 @@ impl X86Cpu {
                 return Err(fault);
             }
             let code = s.is_code();
-            if (write && (code || s.attr & attr::RW == 0)) || (!write && code && s.attr & attr::RW == 0) {
+            let rw = s.attr & attr::RW != 0;
+            if (write && code) || (!rw && (write || code)) {
                 return Err(fault);
             }
         }
@@ -131,6 +142,126 @@ impl X86Cpu {
     /// Whether an instruction at the linear address `pc` is inside CS's limit.
     pub(crate) fn code_limit_holds(&self, pc: u64) -> bool {
         self.mode.code64() || self.rip_of(pc) <= self.segs[Seg::Cs as usize].limit as u64
+    }
+}
+
+impl X86Cpu {
+    /// Puts values into a segment register; what follows from them is the caller's concern
+    /// ([`X86Cpu::context_changed`]).
+    pub(crate) fn put_segment(&mut self, seg: Seg, s: Segment, base: u64) {
+        self.segs[seg as usize] = s;
+        self.core.set_reg(regs::base(seg), base);
+    }
+
+    /// Whether segment registers hold paragraph numbers: real mode and virtual-8086 mode.
+    pub(crate) fn paragraphs(&self) -> bool {
+        !self.mode.protected() || self.mode.v8086()
+    }
+
+    /// A segment register other than CS with a selector in real and virtual-8086 mode. In real mode limit and type
+    /// stay what they were.
+    pub(crate) fn paragraph(&self, seg: Seg, selector: u16) -> (Segment, u64) {
+        let of = if self.mode.v8086() { Segment::V8086 } else { self.segs[seg as usize] };
+        (Segment { selector, ..of }, (selector as u64) << 4)
+    }
+
+    /// Loads DS, ES, FS, GS or SS as MOV and POP do (SDM Vol. 2, MOV).
+    pub(crate) fn load_segment(&mut self, seg: Seg, selector: u16) -> Outcome<()> {
+        let (s, base) = if self.paragraphs() {
+            self.paragraph(seg, selector)
+        } else if seg == Seg::Ss {
+            self.stack_segment(selector)?
+        } else {
+            self.data_segment(selector)?
+        };
+        self.set_segment(seg, s, base);
+        Ok(())
+    }
+
+    /// What SS holds after being loaded with a selector by MOV, POP or LSS.
+    fn stack_segment(&mut self, selector: u16) -> Outcome<(Segment, u64)> {
+        let (cpl, rpl) = (self.cpl, (selector & 3) as u8);
+        if is_null(selector) {
+            return if self.mode.code64() && cpl < 3 && rpl == cpl {
+                Ok((Segment::null_stack(cpl), 0))
+            } else {
+                Err(Fault::gp(0))
+            };
+        }
+        let (d, va) = self.descriptor(selector, Fault::gp)?;
+        if rpl != cpl || !d.is_writable() || d.dpl() != cpl {
+            return Err(Fault::gp(code_of(selector)));
+        }
+        if !d.present() {
+            return Err(Fault::with(vector::SS, code_of(selector)));
+        }
+        self.mark_accessed(d, va)?;
+        Ok((d.segment(selector), d.base()))
+    }
+
+    /// What DS, ES, FS or GS holds after being loaded with a selector.
+    pub(crate) fn data_segment(&mut self, selector: u16) -> Outcome<(Segment, u64)> {
+        if is_null(selector) {
+            return Ok((Segment { selector, ..Segment::NULL }, 0));
+        }
+        let (d, va) = self.descriptor(selector, Fault::gp)?;
+        if !self.may_read(d, selector) {
+            return Err(Fault::gp(code_of(selector)));
+        }
+        if !d.present() {
+            return Err(Fault::with(vector::NP, code_of(selector)));
+        }
+        self.mark_accessed(d, va)?;
+        Ok((d.segment(selector), d.base()))
+    }
+
+    /// Whether the current level may load a selector of this descriptor for reading (SDM Vol. 3, 5.6).
+    fn may_read(&self, d: Descriptor, selector: u16) -> bool {
+        let weakest = self.cpl.max((selector & 3) as u8);
+        d.is_user() && d.is_readable() && (d.is_conforming() || weakest <= d.dpl())
+    }
+
+    /// VERR and VERW: whether a segment may be read or written.
+    pub(crate) fn verify(&mut self, selector: u16, write: bool) -> Outcome<bool> {
+        let Some(d) = self.look_up(selector)? else { return Ok(false) };
+        Ok(self.may_read(d, selector) && (!write || d.is_writable()))
+    }
+
+    /// The descriptor of a selector; none where there is none.
+    fn look_up(&mut self, selector: u16) -> Outcome<Option<Descriptor>> {
+        if is_null(selector) {
+            return Ok(None);
+        }
+        match self.descriptor_address(selector, 8, Fault::gp) {
+            Ok(va) => Ok(Some(Descriptor(self.load_implicit(va, lyrebird_isa::Size::B8)?))),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// The descriptor that LAR or LSL may tell about (SDM Vol. 2, tables of LAR and LSL).
+    fn told(&mut self, selector: u16, limit: bool) -> Outcome<Option<Descriptor>> {
+        let Some(d) = self.look_up(selector)? else { return Ok(None) };
+        let kind = match d.kind() {
+            0 => d.is_user(),
+            // 16-bit TSS and call gates, and task gates, are no descriptors of IA-32e mode.
+            1 | 3 => !self.control.long_mode(),
+            2 | 9 | 11 => true,
+            4 | 5 => !limit && !self.control.long_mode(),
+            12 => !limit,
+            _ => false,
+        };
+        let weakest = self.cpl.max((selector & 3) as u8);
+        Ok((kind && (d.is_conforming() || weakest <= d.dpl())).then_some(d))
+    }
+
+    /// LAR: the descriptor's bits 55 to 32 with base and limit masked out.
+    pub(crate) fn access_rights(&mut self, selector: u16) -> Outcome<Option<u64>> {
+        Ok(self.told(selector, false)?.map(|d| d.0 >> 32 & 0x00f0_ff00))
+    }
+
+    /// LSL: the limit in bytes.
+    pub(crate) fn segment_limit(&mut self, selector: u16) -> Outcome<Option<u64>> {
+        Ok(self.told(selector, true)?.map(|d| d.limit() as u64))
     }
 }
 

@@ -1,0 +1,5 @@
+//! System programming, with expectations from the SDM.
+
+mod events;
+mod registers;
+mod segments;
