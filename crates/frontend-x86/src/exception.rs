@@ -129,7 +129,8 @@ impl From<MemError<PageFault>> for Fault {
     fn from(e: MemError<PageFault>) -> Fault {
         match e.fault {
             MemFault::Translation(f) => f.into(),
-            MemFault::Alignment => Fault::with(vector::AC, 0),
+            // Of instructions that ask for it (SDM Vol. 2, 2.4), whether EFLAGS.AC is set or not.
+            MemFault::Alignment => Fault::gp(0),
             // Nothing on a PC's bus refuses an access.
             MemFault::External { .. } => Fault::gp(0),
         }

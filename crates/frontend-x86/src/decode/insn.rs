@@ -16,12 +16,14 @@ pub struct Insn<'a> {
     pub mode: Mode,
     /// Linear address.
     pub pc: u64,
+    /// Its bytes, and some behind it.
+    pub bytes: &'a [u8],
 }
 
 impl<'a> Insn<'a> {
-    /// The instruction `i` at the linear address `pc`.
-    pub fn new(i: &'a Instruction, mode: Mode, pc: u64) -> Insn<'a> {
-        Insn { i, mode, pc }
+    /// The instruction `i` at the linear address `pc`, decoded from `bytes`.
+    pub fn new(i: &'a Instruction, mode: Mode, pc: u64, bytes: &'a [u8]) -> Insn<'a> {
+        Insn { i, mode, pc, bytes }
     }
 
     /// Its mnemonic.

@@ -42,7 +42,7 @@ pub fn decode<V: Visitor<X86Cpu>>(bytes: &[u8], pc: u64, mode: Mode, v: V) -> (V
     if i.code() == Code::INVALID {
         return (v.visit(sem::undefined::Undefined { code: Code::INVALID as u16 }), len);
     }
-    let x = Insn::new(&i, mode, pc);
+    let x = Insn::new(&i, mode, pc, bytes);
     (sem::dispatch(&x, v), len)
 }
 

@@ -337,7 +337,7 @@ extern "C" fn enter(cpu: &mut X86Cpu, what: u64, _: u64, _: u64) -> u64 {
 pub fn decode<V: Visitor<X86Cpu>>(x: &Insn<'_>, v: V) -> Decoded<V> {
     let rare = |v: V, f: HelperFn<X86Cpu>, arg: u64| v.visit(Rare { f, arg });
     Ok(match x.mnemonic() {
-        Mnemonic::Nop | Mnemonic::Fnop | Mnemonic::Reservednop => v.visit(Nop),
+        Mnemonic::Nop | Mnemonic::Reservednop => v.visit(Nop),
         Mnemonic::Endbr64 | Mnemonic::Endbr32 | Mnemonic::Rdsspd | Mnemonic::Rdsspq => v.visit(Nop),
         Mnemonic::Prefetcht0
         | Mnemonic::Prefetcht1

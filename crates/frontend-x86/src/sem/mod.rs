@@ -8,6 +8,8 @@ pub mod bmi;
 pub mod branch;
 pub mod exchange;
 pub mod flags;
+pub mod media;
+pub mod memory;
 pub mod misc;
 pub mod mov;
 pub mod muldiv;
@@ -17,6 +19,7 @@ pub mod string;
 pub mod system;
 pub mod unary;
 pub mod undefined;
+pub mod x87;
 
 use lyrebird_isa::Visitor;
 
@@ -40,7 +43,7 @@ macro_rules! chain {
 
 /// Hands the meaning of an instruction to `v`.
 pub fn dispatch<V: Visitor<X86Cpu>>(x: &Insn<'_>, v: V) -> V::Out {
-    chain!(x, v => mov alu branch stack unary shift muldiv string bits exchange misc bmi system);
+    chain!(x, v => mov alu branch stack unary shift media muldiv string bits exchange misc bmi system x87);
     undefined::unimplemented(x, v)
 }
 

@@ -1,0 +1,144 @@
+//! Instructions that are all in a helper and have a memory operand of any size.
+
+use lyrebird_isa::{Emit, Helper, MemOp, Sem, Size, Term};
+use lyrebird_softmmu::AccessKind;
+
+use super::media::{image, masked};
+use crate::X86Cpu;
+use crate::exception::{Outcome, Recorded};
+use crate::operand::Mem;
+use crate::regs::Seg;
+
+/// What the helper gets.
+#[derive(Clone, Copy, Debug)]
+pub struct At {
+    /// The memory operand's offset in its segment.
+    pub offset: u64,
+    /// The segment.
+    pub seg: Seg,
+    /// The register operands beside the memory operand.
+    pub reg: u8,
+    /// Another one.
+    pub reg2: u8,
+    /// The function's own.
+    pub how: u16,
+}
+
+type Function = fn(&mut X86Cpu, At) -> Outcome<()>;
+
+/// The functions by [`ByHelper::f`].
+const FUNCTIONS: [Function; 11] = [
+    masked::store_bytes,
+    masked::masked_load,
+    masked::masked_store,
+    masked::gather,
+    masked::store_halves,
+    image::ldmxcsr,
+    image::stmxcsr,
+    image::fxsave,
+    image::fxrstor,
+    image::xsave,
+    image::xrstor,
+];
+
+/// Numbers of functions.
+#[allow(missing_docs, reason = "the names are the functions'")]
+pub mod function {
+    pub const STORE_BYTES: u8 = 0;
+    pub const MASKED_LOAD: u8 = 1;
+    pub const MASKED_STORE: u8 = 2;
+    pub const GATHER: u8 = 3;
+    pub const STORE_HALVES: u8 = 4;
+    pub const LDMXCSR: u8 = 5;
+    pub const STMXCSR: u8 = 6;
+    pub const FXSAVE: u8 = 7;
+    pub const FXRSTOR: u8 = 8;
+    pub const XSAVE: u8 = 9;
+    pub const XRSTOR: u8 = 10;
+}
+
+extern "C" fn by_helper(cpu: &mut X86Cpu, what: u64, offset: u64, _: u64) -> u64 {
+    let [f, seg, reg, reg2, lo, hi, ..] = what.to_le_bytes();
+    let seg = Seg::from_bits(seg as u32);
+    let at = At { offset, seg, reg, reg2, how: u16::from_le_bytes([lo, hi]) };
+    let r = FUNCTIONS[f as usize % FUNCTIONS.len()](cpu, at);
+    cpu.settle(r);
+    0
+}
+
+/// An instruction that is all in one of the functions. `SYNC`: it may change the mode.
+#[derive(Clone, Copy, Debug)]
+pub struct ByHelper<const SYNC: bool> {
+    /// The memory operand, and registers.
+    pub m: Mem,
+    /// Number of the function.
+    pub f: u8,
+    /// The function's own.
+    pub how: u16,
+}
+
+impl<const SYNC: bool> Sem<X86Cpu> for ByHelper<SYNC> {
+    const TERM: Term = if SYNC { Term::Sync } else { Term::None };
+
+    #[inline(always)]
+    fn sem<E: Emit<Cpu = X86Cpu>>(&self, e: &mut E) -> Result<(), E::Fault> {
+        let [lo, hi] = self.how.to_le_bytes();
+        let seg = self.m.seg_bits() & 7;
+        let what = u64::from_le_bytes([self.f, seg, self.m.reg.0, self.m.reg2.0, lo, hi, 0, 0]);
+        let (what, offset, zero) = (e.imm(what), self.m.offset(e), e.imm(0));
+        e.call(Helper::cpu("by_helper", by_helper), [what, offset, zero])?;
+        if SYNC {
+            e.sync_next();
+        }
+        Ok(())
+    }
+}
+
+impl X86Cpu {
+    /// Loads 1, 2, 4 or 8 bytes.
+    pub(super) fn get(&mut self, va: u64, bytes: usize) -> Outcome<u64> {
+        let m = MemOp::new(Size::from_log2(bytes.trailing_zeros()));
+        Ok(self.mmu.load(&mut self.core, &self.paging, va, m)?)
+    }
+
+    /// Loads any number of bytes.
+    pub(super) fn get_bytes(&mut self, va: u64, to: &mut [u8]) -> Outcome<()> {
+        let mut at = va;
+        let mut rest = to;
+        while !rest.is_empty() {
+            let n = piece(rest.len());
+            let v = self.get(at, n)?;
+            let (here, behind) = rest.split_at_mut(n);
+            here.copy_from_slice(&v.to_le_bytes()[..n]);
+            (rest, at) = (behind, at.wrapping_add(n as u64));
+        }
+        Ok(())
+    }
+
+    /// Stores any number of bytes, all or none. False where that would hit translated code: the instruction is then
+    /// begun again alone.
+    pub(super) fn put(&mut self, va: u64, bytes: &[u8]) -> Outcome<bool> {
+        let n = bytes.len() as u64;
+        let code = self.mmu.check(&mut self.core, &self.paging, va, n, AccessKind::Write, false)?;
+        if code && !self.alone {
+            self.recorded = Some(Recorded::Alone);
+            self.core.fault = 1;
+            return Ok(false);
+        }
+        let (mut at, mut rest) = (va, bytes);
+        while !rest.is_empty() {
+            let n = piece(rest.len());
+            let (here, behind) = rest.split_at(n);
+            let v = here.iter().rev().fold(0, |v, &b| v << 8 | b as u64);
+            let m = MemOp::new(Size::from_log2(n.trailing_zeros()));
+            self.mmu.store(&mut self.core, &self.paging, at, m, v)?;
+            (rest, at) = (behind, at.wrapping_add(n as u64));
+        }
+        Ok(true)
+    }
+}
+
+/// Bytes of the next access of `n`.
+fn piece(n: usize) -> usize {
+    if n >= 8 { 8 } else { 1 << n.ilog2() }
+}
