@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use lyrebird_isa::cpu::{CodePage, Event};
 use lyrebird_isa::lines::CpuLines;
+use lyrebird_isa::state::REGS;
 use lyrebird_isa::{Core, Cpu, MemOp, Rmw, V128, Visitor};
 use lyrebird_softmmu::{AccessKind, MemError, Mmu, PhysMem};
 
@@ -153,13 +154,38 @@ impl X86Cpu {
             modes: Modes::default(),
             crossings: step::Crossings::new(),
         };
-        cpu.segs[Seg::Cs as usize] = Segment { selector: 0xf000, ..Segment::REAL_CODE };
-        cpu.core.set_reg(regs::base(Seg::Cs), 0xffff_0000);
-        cpu.core.set_reg(regs::FLAGS, rflags::FIXED);
-        cpu.core.set_reg(regs::RDX, cpu.model.signature as u64);
-        cpu.core.pc = 0xffff_fff0;
-        cpu.context_changed();
+        cpu.reset();
         cpu
+    }
+
+    /// RESET, for a board between slices: all state as after power-up, but for counters, the random number generator and
+    /// what led to the last shutdown.
+    pub fn reset(&mut self) {
+        self.core.regs = [0; REGS];
+        self.core.vregs = [V128::default(); 32];
+        self.core.set_nzcv(lyrebird_isa::flags::C | 1);
+        self.core.fault = 0;
+        self.recorded = None;
+        self.mxcsr = 0x1f80;
+        self.cpl = 0;
+        self.segs = [Segment::REAL_DATA; 6];
+        self.segs[Seg::Cs as usize] = Segment { selector: 0xf000, ..Segment::REAL_CODE };
+        self.core.set_reg(regs::base(Seg::Cs), 0xffff_0000);
+        self.ldtr = (Segment::NULL, 0);
+        self.tr = (Segment::NULL, 0);
+        self.gdtr = Table { base: 0, limit: 0xffff };
+        self.idtr = Table { base: 0, limit: 0xffff };
+        self.control = Control::reset();
+        self.dr = [0, 0, 0, 0, 0, 0, 0xffff_0ff0, 0x400];
+        self.msr = Msrs::reset(&self.model);
+        self.x87 = X87::new();
+        (self.halted, self.shadow, self.nmi_blocked) = (false, false, false);
+        self.core.set_reg(regs::FLAGS, rflags::FIXED);
+        self.core.set_reg(regs::RDX, self.model.signature as u64);
+        self.core.pc = 0xffff_fff0;
+        // Without paging there are no PDPTEs to find fault with.
+        let _ = self.paging_changed();
+        self.flush_tlb();
     }
 
     /// The base address of a segment.

@@ -405,6 +405,6 @@ impl X86Cpu {
         let port = self.core.reg(crate::regs::RDX) as u16;
         self.io_allowed(port, s)?;
         self.platform.port_out(port, s, v as u32);
-        Ok(())
+        self.follow_a20()
     }
 }

@@ -173,7 +173,11 @@ pub(crate) fn execute(cpu: &mut X86Cpu, bytes: &[u8]) -> bool {
     let data = if breakpoints { cpu.data_hits(bytes, pc, cpu.mode.plain()) } else { 0 };
     let i = Decoder::with_ip(cpu.mode.code_bits(), bytes, 0, DecoderOptions::NONE).decode();
     let was_shadow = cpu.shadow;
-    if !cpu.execute(bytes) {
+    // It is alone as it is: a store to translated code need not stop it.
+    cpu.alone = true;
+    let done = cpu.execute(bytes);
+    cpu.alone = false;
+    if !done {
         return false;
     }
     // IRET sets RF for the instruction that it returns to (SDM Vol. 3, 17.3.1.1).

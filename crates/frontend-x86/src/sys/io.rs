@@ -41,6 +41,6 @@ impl X86Cpu {
     pub(crate) fn port_out(&mut self, port: u16, size: Size, v: u64) -> Outcome<()> {
         self.io_allowed(port, size)?;
         self.platform.port_out(port, size, (v & size.width().mask()) as u32);
-        Ok(())
+        self.follow_a20()
     }
 }

@@ -196,6 +196,16 @@ impl X86Cpu {
         Ok(())
     }
 
+    /// Follows the A20 gate, which what was just written to a port may have moved.
+    pub(crate) fn follow_a20(&mut self) -> Outcome<()> {
+        let masked = self.paging.wires != u64::MAX;
+        if self.platform.a20_masked() != masked {
+            self.paging_changed()?;
+            self.flush_tlb();
+        }
+        Ok(())
+    }
+
     /// Drops every translation.
     pub(crate) fn flush_tlb(&mut self) {
         self.mmu.flush_all(&mut self.core, CLASSES);

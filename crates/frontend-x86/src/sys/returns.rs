@@ -19,14 +19,14 @@ const WIDE: u64 = rflags::RF | rflags::AC | rflags::ID;
 type ReturnStack = (Segment, u64, u64);
 
 impl X86Cpu {
-    /// IRET with an operand size.
-    pub(crate) fn iret(&mut self, size: Size) -> Outcome<()> {
+    /// IRET with an operand size; `next` is the linear address behind it.
+    pub(crate) fn iret(&mut self, size: Size, next: u64) -> Outcome<()> {
         if self.paragraphs() {
             return self.iret_8086(size);
         }
         let flags = self.core.reg(regs::FLAGS);
         if flags & rflags::NT != 0 {
-            return if self.control.long_mode() { Err(Fault::gp(0)) } else { self.task_return() };
+            return if self.control.long_mode() { Err(Fault::gp(0)) } else { self.task_return(next) };
         }
         let mut stack = self.stack();
         let rip = stack.pop(self, size)?;

@@ -83,10 +83,9 @@ impl X86Cpu {
     }
 
     /// IRET with NT set: back to the task that the current one is nested in.
-    pub(crate) fn task_return(&mut self) -> Outcome<()> {
+    pub(crate) fn task_return(&mut self, next: u64) -> Outcome<()> {
         let link = self.load_implicit(self.tr.1, Size::B2)? as u16;
-        // The address behind IRET is what the old task goes on with.
-        let rip = self.rip();
+        let rip = self.rip_of(next);
         self.switch_task(link, Why::Return, rip, None, 0)?;
         self.nmi_blocked = false;
         Ok(())

@@ -3,3 +3,4 @@
 mod events;
 mod registers;
 mod segments;
+mod transfers;

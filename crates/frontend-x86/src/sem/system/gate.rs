@@ -45,7 +45,7 @@ impl Op for Trap {
     }
 }
 
-/// IRET; `b` is log2 of the operand size in bytes.
+/// IRET; `a` is the address behind it, `b` is log2 of the operand size in bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Iret;
 
@@ -53,8 +53,8 @@ impl Op for Iret {
     const NAME: &'static str = "iret";
     const END: End = End::Pc;
 
-    fn run(cpu: &mut X86Cpu, _: u64, b: u64) -> Outcome<u64> {
-        cpu.iret(Size::from_log2(b as u32)).map(|()| 0)
+    fn run(cpu: &mut X86Cpu, a: u64, b: u64) -> Outcome<u64> {
+        cpu.iret(Size::from_log2(b as u32), a).map(|()| 0)
     }
 }
 

@@ -358,3 +358,14 @@ fn halting_waits_for_an_interrupt() {
     m.cpu.halted = false;
     m.fails(&[0xf4], GP, 0);
 }
+
+#[test]
+fn reset_starts_anew() {
+    let mut m = Machine::long();
+    m.user();
+    m.set(RAX, 5);
+    m.cpu.reset();
+    assert_eq!((m.cpu.core.pc, m.cpu.base(Seg::Cs), m.reg(RAX)), (0xffff_fff0, 0xffff_0000, 0));
+    assert_eq!((m.cpu.mode.code_bits(), m.cpu.mode.protected(), m.cpu.rflags()), (16, false, 2));
+    assert_eq!((m.cpu.rip(), m.cpu.control.cr0), (0xfff0, 0x6000_0010));
+}
