@@ -159,11 +159,6 @@ impl X86Cpu {
         self.raise(Fault::gp(error));
     }
 
-    /// Records #UD.
-    pub(crate) fn raise_ud(&mut self) {
-        self.raise(Fault::UD);
-    }
-
     /// The value, or its exception recorded and a default.
     pub(crate) fn settle<T: Default>(&mut self, r: Outcome<T>) -> T {
         r.unwrap_or_else(|f| {

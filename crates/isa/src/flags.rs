@@ -245,7 +245,8 @@ pub const fn materialise_aux(op: u64, a: u64, b: u64) -> u64 {
         return a & (A | P_BYTE);
     };
     // AF is the carry or borrow out of bit 3, which comes into bit 4.
-    ((a ^ b ^ r) >> shift >> 4 & 1) * A | r >> shift & P_BYTE
+    let half = (a ^ b ^ r) >> shift >> 4 & 1;
+    (half * A) | (r >> shift & P_BYTE)
 }
 
 #[cfg(test)]

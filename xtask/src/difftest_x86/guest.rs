@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lyrebird_frontend_x86::cpu::X87;
 use lyrebird_frontend_x86::exception::Fault;
 use lyrebird_frontend_x86::platform::BarePlatform;
-use lyrebird_frontend_x86::regs::{self, Seg};
+use lyrebird_frontend_x86::regs::Seg;
 use lyrebird_frontend_x86::sys::control::{cr0, cr4, efer, xcr0};
 use lyrebird_frontend_x86::sys::segment::{Segment, attr};
 use lyrebird_frontend_x86::{CpuModel, X86Cpu};

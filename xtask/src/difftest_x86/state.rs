@@ -16,6 +16,7 @@ pub const BEFORE: usize = 0x200;
 pub const MAX_CODE: usize = 192;
 
 #[path = "../../../crates/frontend-arm/tests/vectors/state.rs"]
+#[allow(dead_code, reason = "of the state of A64 tests, the random numbers and the window are used here")]
 mod arm;
 pub use arm::{Rng, window};
 

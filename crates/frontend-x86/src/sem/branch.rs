@@ -358,12 +358,7 @@ pub fn decode<V: Visitor<X86Cpu>>(x: &Insn<'_>, v: V) -> Decoded<V> {
             let (next, s) = (x.next(), x.gpr(0));
             wide_widths!(branch_width(x) => |W| v.visit(CallReg::<W> { next, s, stack }))
         }
-        Mnemonic::Loop
-        | Mnemonic::Loope
-        | Mnemonic::Loopne
-        | Mnemonic::Jcxz
-        | Mnemonic::Jecxz
-        | Mnemonic::Jrcxz => {
+        Mnemonic::Loop | Loope | Loopne | Mnemonic::Jcxz | Mnemonic::Jecxz | Mnemonic::Jrcxz => {
             let (width, kind) = count(x);
             let target = x.target();
             wide_widths!(width => |W| consts!(kind, [0 1 2] 3 => |KIND| v.visit(Loop::<W, KIND> { target })))
