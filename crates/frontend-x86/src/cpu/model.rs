@@ -67,6 +67,8 @@ pub enum Feature {
     Lzcnt,
     TscAdjust,
     Cpuid,
+    SpecCtrl,
+    ArchCapabilities,
 }
 
 /// A CPU model.
@@ -134,6 +136,8 @@ const V2: u64 = I686
         Sha,
         Xsave,
         Xsaveopt,
+        SpecCtrl,
+        ArchCapabilities,
     ]);
 const V3: u64 = V2 | mask(&[Fma, Movbe, Avx, F16c, Bmi1, Avx2, Bmi2, Lzcnt, Adx, Clflushopt]);
 

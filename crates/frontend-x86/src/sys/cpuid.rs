@@ -123,7 +123,12 @@ impl X86Cpu {
             4 => cache(sub),
             // The APIC timer runs always.
             6 => [4, 0, 0, 0],
-            7 if sub == 0 => [0, bits(m, LEAF7_EBX), bits(m, &[(Umip, 2)]), 0],
+            7 if sub == 0 => [
+                0,
+                bits(m, LEAF7_EBX),
+                bits(m, &[(Umip, 2)]),
+                bits(m, &[(SpecCtrl, 26), (ArchCapabilities, 29)]),
+            ],
             0xb => match sub {
                 0 => [0, 1, 0x100, 0],
                 1 => [0, 1, 0x201, 0],

@@ -18,10 +18,13 @@ pub mod index {
     pub const EBL_CR_POWERON: u32 = 0x2a;
     pub const FEATURE_CONTROL: u32 = 0x3a;
     pub const TSC_ADJUST: u32 = 0x3b;
+    pub const SPEC_CTRL: u32 = 0x48;
+    pub const PRED_CMD: u32 = 0x49;
     pub const BIOS_UPDT_TRIG: u32 = 0x79;
     pub const BIOS_SIGN_ID: u32 = 0x8b;
     pub const PLATFORM_INFO: u32 = 0xce;
     pub const MTRRCAP: u32 = 0xfe;
+    pub const ARCH_CAPABILITIES: u32 = 0x10a;
     pub const SYSENTER_CS: u32 = 0x174;
     pub const SYSENTER_ESP: u32 = 0x175;
     pub const SYSENTER_EIP: u32 = 0x176;
@@ -56,8 +59,13 @@ pub mod index {
     pub const TSC_AUX: u32 = 0xc000_0103;
 }
 
-/// Microcode revision that IA32_BIOS_SIGN_ID shows.
-const MICROCODE: u64 = 0x21;
+/// Microcode revision that IA32_BIOS_SIGN_ID shows: one without known errata of the models' signatures.
+const MICROCODE: u64 = 0x28;
+/// IA32_ARCH_CAPABILITIES: nothing is executed speculatively, so that no variant of that works here (SDM Vol. 4, table
+/// 2-2): RDCL_NO, IBRS_ALL, SKIP_L1DFL_VMENTRY, SSB_NO, MDS_NO, IF_PSCHANGE_MC_NO, TAA_NO, SBDR_SSDP_NO, FBSDP_NO,
+/// PSDP_NO, BHI_NO, PBRSB_NO, GDS_NO, RFDS_NO, ITS_NO.
+const ARCH_CAPABILITIES: u64 =
+    1 | 1 << 1 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 8 | 7 << 13 | 1 << 20 | 1 << 24 | 3 << 26 | 1 << 62;
 /// IA32_MISC_ENABLE after RESET: fast strings; branch trace and precise sampling are not there.
 const MISC_ENABLE: u64 = 1 | 1 << 11 | 1 << 12;
 /// Eight variable-range registers, fixed ones, write combining.
@@ -102,6 +110,9 @@ impl Msrs {
         if model.has(Feature::Mce) {
             plain.extend([(MCG_CAP, 0), (MCG_STATUS, 0)]);
         }
+        if model.has(Feature::SpecCtrl) {
+            plain.insert(SPEC_CTRL, 0);
+        }
         if model.has(Feature::Lm) {
             let more = [PERF_STATUS, PERF_CTL, THERM_INTERRUPT, THERM_STATUS, DEBUGCTL];
             plain.extend(more.map(|n| (n, 0)));
@@ -126,6 +137,7 @@ impl Msrs {
             MTRR_FIX64K..=MTRR_FIX4K_F8000 => bytes.iter().all(|&t| memory_type(t)),
             MCG_CAP | PLATFORM_ID | PERF_STATUS => false,
             DEBUGCTL => v & !0xffc3 == 0,
+            SPEC_CTRL => v & !3 == 0,
             _ => true,
         };
         if good {
@@ -188,6 +200,7 @@ impl X86Cpu {
             FEATURE_CONTROL if long => 1,
             BIOS_SIGN_ID => MICROCODE << 32,
             PLATFORM_INFO if long => ((self.platform.tsc_frequency() / 100_000_000) & 0xff) << 8,
+            ARCH_CAPABILITIES if has(Feature::ArchCapabilities) => self::ARCH_CAPABILITIES,
             MTRRCAP if has(Feature::Mtrr) => self::MTRRCAP,
             SYSENTER_CS..=SYSENTER_EIP if has(Feature::Sep) => self.msr.sysenter[(n - SYSENTER_CS) as usize],
             EFER if long || has(Feature::Nx) => self.control.efer,
@@ -233,6 +246,9 @@ impl X86Cpu {
             FEATURE_CONTROL if long => false,
             BIOS_SIGN_ID | BIOS_UPDT_TRIG => true,
             PLATFORM_INFO if long => false,
+            // There is no predictor to flush.
+            PRED_CMD if has(Feature::SpecCtrl) => v & !1 == 0,
+            ARCH_CAPABILITIES if has(Feature::ArchCapabilities) => false,
             MTRRCAP if has(Feature::Mtrr) => false,
             SYSENTER_CS if has(Feature::Sep) => {
                 self.msr.sysenter[0] = v & 0xffff_ffff;
