@@ -44,6 +44,7 @@ pub fn why(i: &Instruction) -> Option<&'static str> {
         M::Lar | M::Lsl | M::Verr | M::Verw | M::Sgdt | M::Sidt | M::Sldt | M::Str | M::Smsw | M::Arpl => {
             return Some("shows the host's own tables");
         }
+        M::Les | M::Lds | M::Lss | M::Lfs | M::Lgs => return Some("loads segment registers: text tests"),
         M::Cpuid | M::Xgetbv | M::Rdpid => return Some("the model's own"),
         M::Rdtsc | M::Rdtscp | M::Rdpmc | M::Rdrand | M::Rdseed => return Some("time or chance"),
         M::Syscall | M::Sysenter | M::Sysret | M::Sysexit => return Some("a system call"),

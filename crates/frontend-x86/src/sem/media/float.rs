@@ -109,6 +109,6 @@ fn dot64(e: &mut Env, x: &Half) -> V128 {
     let p: [u64; 2] = std::array::from_fn(|i| {
         if x.imm >> (4 + i) & 1 != 0 { sse::mul::<F64>(e, x.a.0[i], x.b.0[i]) } else { 0 }
     });
-    let sum = sse::add::<F64>(e, p[0], p[1]);
-    make::<u64>(|i| if x.imm >> i & 1 != 0 { sum } else { 0 })
+    let sums: [u64; 2] = std::array::from_fn(|i| sse::add::<F64>(e, p[i], p[i ^ 1]));
+    make::<u64>(|i| if x.imm >> i & 1 != 0 { sums[i] } else { 0 })
 }

@@ -22,6 +22,8 @@ mod moves;
 mod sha;
 mod shuffle;
 mod strings;
+#[cfg(test)]
+mod tests;
 
 use iced_x86::{CpuidFeature, EncodingKind, Mnemonic, OpKind, Register};
 use lyrebird_fp::x86::sse::Env;
@@ -389,6 +391,21 @@ struct FromMem<const DEST: u8> {
     flags: u8,
 }
 
+extern "C" fn ready(cpu: &mut X86Cpu, _: u64, _: u64, _: u64) -> u64 {
+    cpu.x87_ready();
+    0
+}
+
+/// Takes a pending x87 exception before the memory operand of an MMX instruction is looked at.
+#[inline(always)]
+fn before_memory<E: Emit<Cpu = X86Cpu>>(e: &mut E, registers: u8) -> Result<(), E::Fault> {
+    if registers & place::MM != 0 {
+        let zero = e.imm(0);
+        e.call(Helper::cpu("x87_ready", ready), [zero; 3])?;
+    }
+    Ok(())
+}
+
 /// The access of a vector in memory.
 #[inline(always)]
 fn access(size: Size, aligned: bool) -> MemOp {
@@ -402,6 +419,7 @@ impl<const DEST: u8> Sem<X86Cpu> for FromMem<DEST> {
         let (d, a) = (self.m.reg.0, self.m.reg2.0);
         let w = What { d, a, b: place::VALUE, imm: self.imm, flags: self.flags, op: self.op };
         let log2 = (self.flags >> flag::SIZE) as u32;
+        before_memory(e, d | a)?;
         let va = self.m.linear(e, 1 << log2, false)?;
         let m = access(Size::from_log2(log2), w.has(flag::ALIGNED));
         if log2 < 4 {
@@ -436,6 +454,7 @@ impl Sem<X86Cpu> for ToMem {
         let s = self.m.reg.0;
         let size = Size::from_log2((self.flags >> flag::SIZE) as u32);
         let w = What { d: 0, a: s, b: s, imm: self.imm, flags: self.flags, op: self.op };
+        before_memory(e, s)?;
         let va = self.m.linear(e, size.bytes(), true)?;
         let helper = if w.has(flag::ANY) { Helper::cpu("media", run) } else { Helper::fp("media", run) };
         let (what, zero) = (e.imm(w.pack()), e.imm(0));

@@ -51,19 +51,15 @@ impl X87 {
     pub fn compare(&mut self, mut env: Env, b: F80, signalling: bool) -> bool {
         let o = x87::compare(&mut env, self.st(0), b, signalling);
         self.retire(&env);
-        if !env.blocked() {
-            self.set_codes(codes(o));
-        }
+        // Also where the exception is unmasked: then it does not pop.
+        self.set_codes(codes(o));
         !env.blocked()
     }
 
     /// The same where one is missing.
     pub fn compare_empty(&mut self) -> bool {
-        let masked = self.stack_fault(false);
-        if masked {
-            self.set_codes(sw::CODES);
-        }
-        masked
+        self.set_codes(sw::CODES);
+        self.stack_fault(false)
     }
 
     /// Whether there is room for another register; if not, the stack fault is dealt with.

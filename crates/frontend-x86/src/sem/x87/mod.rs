@@ -8,6 +8,8 @@ mod arith;
 mod memory;
 mod register;
 mod state;
+#[cfg(test)]
+mod tests;
 
 use lyrebird_isa::{Emit, Helper, Sem, Visitor};
 

@@ -64,7 +64,7 @@ pub fn execute(cpu: &mut X86Cpu, fop: Fop) {
             f.sw &= !sw::C1;
             f.free(i);
             if fop.op() == 7 {
-                f.turn(1);
+                f.pop();
             }
         }
         (5, 4) => drop(compare(f, i, false)),
@@ -129,9 +129,7 @@ fn compare_flags(cpu: &mut X86Cpu, i: u8, signalling: bool) -> bool {
         f.sw |= c1;
         (o, !env.blocked())
     };
-    if done {
-        cpu.core.set_nzcv(comparison_flags(o));
-    }
+    cpu.core.set_nzcv(comparison_flags(o));
     done
 }
 
