@@ -6,12 +6,12 @@ use super::lanes::{Elem, lane, make};
 use super::{Row, Whole, rows};
 
 pub(super) const ROWS: &[Row] = rows! {
-    INVALID Vbroadcastss Whole |x| splat::<u32>(x);
-    INVALID Vbroadcastsd Whole |x| splat::<u64>(x);
-    INVALID Vpbroadcastb Whole |x| splat::<u8>(x);
-    INVALID Vpbroadcastw Whole |x| splat::<u16>(x);
-    INVALID Vpbroadcastd Whole |x| splat::<u32>(x);
-    INVALID Vpbroadcastq Whole |x| splat::<u64>(x);
+    INVALID Vbroadcastss Whole splat::<u32>;
+    INVALID Vbroadcastsd Whole splat::<u64>;
+    INVALID Vpbroadcastb Whole splat::<u8>;
+    INVALID Vpbroadcastw Whole splat::<u16>;
+    INVALID Vpbroadcastd Whole splat::<u32>;
+    INVALID Vpbroadcastq Whole splat::<u64>;
     INVALID Vbroadcastf128 Whole |x| [x.b[0]; 2];
     INVALID Vbroadcasti128 Whole |x| [x.b[0]; 2];
     // By a register; the row behind it is the form with an immediate.

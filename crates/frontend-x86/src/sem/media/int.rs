@@ -24,9 +24,9 @@ pub(super) const ROWS: &[Row] = rows! {
     Psubusw Vpsubusw Half |x| zip::<u16>(x.a, x.b, u16::saturating_sub);
     Pmullw Vpmullw Half |x| zip::<i16>(x.a, x.b, i16::wrapping_mul);
     Pmulld Vpmulld Half |x| zip::<i32>(x.a, x.b, i32::wrapping_mul);
-    Pmulhw Vpmulhw Half |x| zip::<i16>(x.a, x.b, |a, b| (a as i32 * b as i32 >> 16) as i16);
-    Pmulhuw Vpmulhuw Half |x| zip::<u16>(x.a, x.b, |a, b| (a as u32 * b as u32 >> 16) as u16);
-    Pmulhrsw Vpmulhrsw Half |x| zip::<i16>(x.a, x.b, |a, b| (((a as i32 * b as i32) >> 14) + 1 >> 1) as i16);
+    Pmulhw Vpmulhw Half |x| zip::<i16>(x.a, x.b, |a, b| ((a as i32 * b as i32) >> 16) as i16);
+    Pmulhuw Vpmulhuw Half |x| zip::<u16>(x.a, x.b, |a, b| ((a as u32 * b as u32) >> 16) as u16);
+    Pmulhrsw Vpmulhrsw Half |x| zip::<i16>(x.a, x.b, |a, b| ((((a as i32 * b as i32) >> 14) + 1) >> 1) as i16);
     Pmuludq Vpmuludq Half |x| zip::<u64>(x.a, x.b, |a, b| (a as u32 as u64) * (b as u32 as u64));
     Pmuldq Vpmuldq Half |x| zip::<i64>(x.a, x.b, |a, b| (a as i32 as i64) * (b as i32 as i64));
     Pmaddwd Vpmaddwd Half madd_words;
@@ -101,8 +101,8 @@ pub(super) const ROWS: &[Row] = rows! {
         let none = |f: fn(u128, u128) -> u128| (0..n).all(|i| f(x.a[i].to_u128(), x.b[i].to_u128()) == 0);
         flag_word(none(|a, b| a & b), false, none(|a, b| !a & b))
     };
-    INVALID Vtestps Flags |x| test_signs::<0x8000_0000_8000_0000>(x);
-    INVALID Vtestpd Flags |x| test_signs::<0x8000_0000_0000_0000>(x);
+    INVALID Vtestps Flags test_signs::<0x8000_0000_8000_0000>;
+    INVALID Vtestpd Flags test_signs::<0x8000_0000_0000_0000>;
 };
 
 fn and(x: &Half) -> V128 {

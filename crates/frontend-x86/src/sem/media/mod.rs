@@ -1,6 +1,6 @@
 //! MMX, SSE to SSE4.2, AES, PCLMULQDQ, SHA, F16C, FMA, AVX and AVX2 (SDM Vol. 1, 5.4 to 5.16).
 //!
-//! Moves and the frequent integer operations are `Sem`s of their own ([`moves`], [`inline`]). Everything else is a
+//! Moves and the frequent integer operations are `Sem`s of their own (`moves`, `inline`). Everything else is a
 //! row: mnemonics, and a function from source operands to the result. The `Sem`s in this file bring the operands to
 //! one helper, which calls the function of the row once for each 128 bits, or once for all 256, and writes the result.
 //!
@@ -89,7 +89,7 @@ pub enum Action {
     Value(fn(&Whole) -> u64),
     /// The same in floating point.
     FpValue(fn(&mut Env, &Whole) -> u64),
-    /// A raw flag word ([`flag_word`]).
+    /// A raw flag word.
     Flags(fn(&Whole) -> u64),
     /// The same in floating point.
     FpFlags(fn(&mut Env, &Whole) -> u64),

@@ -30,18 +30,18 @@ pub(super) const ROWS: &[Row] = rows! {
             _ => 0,
         })
     };
-    Punpcklbw Vpunpcklbw Half |x| interleave::<u8, false>(x);
-    Punpcklwd Vpunpcklwd Half |x| interleave::<u16, false>(x);
-    Punpckldq Vpunpckldq Half |x| interleave::<u32, false>(x);
-    Punpcklqdq Vpunpcklqdq Half |x| interleave::<u64, false>(x);
-    Punpckhbw Vpunpckhbw Half |x| interleave::<u8, true>(x);
-    Punpckhwd Vpunpckhwd Half |x| interleave::<u16, true>(x);
-    Punpckhdq Vpunpckhdq Half |x| interleave::<u32, true>(x);
-    Punpckhqdq Vpunpckhqdq Half |x| interleave::<u64, true>(x);
-    Unpcklps Vunpcklps Half |x| interleave::<u32, false>(x);
-    Unpcklpd Vunpcklpd Half |x| interleave::<u64, false>(x);
-    Unpckhps Vunpckhps Half |x| interleave::<u32, true>(x);
-    Unpckhpd Vunpckhpd Half |x| interleave::<u64, true>(x);
+    Punpcklbw Vpunpcklbw Half interleave::<u8, false>;
+    Punpcklwd Vpunpcklwd Half interleave::<u16, false>;
+    Punpckldq Vpunpckldq Half interleave::<u32, false>;
+    Punpcklqdq Vpunpcklqdq Half interleave::<u64, false>;
+    Punpckhbw Vpunpckhbw Half interleave::<u8, true>;
+    Punpckhwd Vpunpckhwd Half interleave::<u16, true>;
+    Punpckhdq Vpunpckhdq Half interleave::<u32, true>;
+    Punpckhqdq Vpunpckhqdq Half interleave::<u64, true>;
+    Unpcklps Vunpcklps Half interleave::<u32, false>;
+    Unpcklpd Vunpcklpd Half interleave::<u64, false>;
+    Unpckhps Vunpckhps Half interleave::<u32, true>;
+    Unpckhpd Vunpckhpd Half interleave::<u64, true>;
     Packsswb Vpacksswb Half |x| pack::<i16, i8>(x, |v| v.clamp(-0x80, 0x7f) as i8);
     Packuswb Vpackuswb Half |x| pack::<i16, u8>(x, |v| v.clamp(0, 0xff) as u8);
     Packssdw Vpackssdw Half |x| pack::<i32, i16>(x, |v| v.clamp(-0x8000, 0x7fff) as i16);

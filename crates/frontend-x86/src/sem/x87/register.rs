@@ -75,11 +75,7 @@ pub fn execute(cpu: &mut X86Cpu, fop: Fop) {
             cpu.core.set_reg(RAX, v);
         }
         // FUCOMIP, FCOMIP.
-        (7, r) => {
-            if compare_flags(cpu, i, r == 6) {
-                cpu.x87.pop();
-            }
-        }
+        (7, r) if compare_flags(cpu, i, r == 6) => cpu.x87.pop(),
         _ => {}
     }
 }

@@ -43,7 +43,7 @@ impl X87 {
     }
 
     fn number(&self, i: u8) -> usize {
-        usize::from(self.top() + u16::from(i) & 7)
+        usize::from((self.top() + u16::from(i)) & 7)
     }
 
     /// Whether ST(i) is empty.
