@@ -1,6 +1,6 @@
 //! Exceptions: how instructions raise them, and how they are delivered (SDM Vol. 3, chapter 6).
 
-use lyrebird_softmmu::{MemError, MemFault};
+use lyrebird_softmmu::{AccessKind, MemError, MemFault};
 
 use crate::X86Cpu;
 use crate::sys::paging::PageFault;
@@ -91,6 +91,10 @@ pub(crate) enum Recorded {
     Fault(Fault),
     /// Its store would hit translated code: it is to be executed alone.
     Alone,
+    /// Its access to an address that is not canonical: #SS through SS, else #GP.
+    NonCanonical,
+    /// It completed and enabled interrupts, and one is pending. The PC goes on there.
+    Interruptible(u64),
 }
 
 /// The result of system code that may raise an exception.
@@ -140,10 +144,7 @@ impl From<MemError<PageFault>> for Fault {
 impl X86Cpu {
     /// Records an exception of the current instruction. The first one counts.
     pub fn raise(&mut self, f: Fault) {
-        if self.core.fault == 0 {
-            self.recorded = Some(Recorded::Fault(f));
-            self.core.fault = 1;
-        }
+        self.record(Recorded::Fault(f));
     }
 
     /// Takes back the exception that was recorded and not yet delivered, for tests.
@@ -169,13 +170,33 @@ impl X86Cpu {
 
     /// Records the exception of a failed access.
     pub(crate) fn memory_fault(&mut self, e: MemError<PageFault>) {
+        if e.fault == MemFault::Translation(PageFault::NonCanonical) && e.kind != AccessKind::Exec {
+            return self.record(Recorded::NonCanonical);
+        }
         self.raise(e.into());
+    }
+
+    /// Stops the current instruction. The first reason counts.
+    pub(crate) fn record(&mut self, r: Recorded) {
+        if self.core.fault == 0 {
+            self.recorded = Some(r);
+            self.core.fault = 1;
+        }
     }
 
     /// Takes what was recorded for the instruction at the linear address `pc`.
     pub(crate) fn take(&mut self, r: Recorded, pc: u64) {
         match r {
             Recorded::Alone => self.step_alone(pc),
+            Recorded::Interruptible(next) => {
+                self.core.pc = next;
+                self.take_interrupts();
+            }
+            Recorded::NonCanonical => {
+                self.core.pc = pc;
+                let v = if self.strays_on_stack() { vector::SS } else { vector::GP };
+                self.deliver_fault(Fault::with(v, 0));
+            }
             Recorded::Fault(f) => {
                 self.core.pc = pc;
                 self.deliver_fault(f);

@@ -14,6 +14,12 @@ impl X86Cpu {
         if self.lines.level() & STOP != 0 {
             return Event::Stop;
         }
+        self.take_interrupts();
+        if self.halted { Event::Idle } else { Event::Run }
+    }
+
+    /// Takes a pending interrupt if it is enabled, but after one more instruction where that comes first.
+    pub(crate) fn take_interrupts(&mut self) {
         if self.shadow {
             // The instruction behind STI or MOV SS comes first (SDM Vol. 3, 6.8.3). It may be another of them: then
             // only the first counts.
@@ -39,6 +45,5 @@ impl X86Cpu {
             self.counters.interrupts += 1;
             self.interrupt(vector);
         }
-        if self.halted { Event::Idle } else { Event::Run }
     }
 }

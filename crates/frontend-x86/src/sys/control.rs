@@ -305,6 +305,7 @@ impl X86Cpu {
     pub(crate) fn halt(&mut self) -> Outcome<()> {
         self.privileged()?;
         self.halted = true;
+        self.shadow = false;
         Ok(())
     }
 }

@@ -1,8 +1,10 @@
 //! Debug registers and exceptions: single-stepping and breakpoints (SDM Vol. 3, chapter 17).
 
 use iced_x86::{Decoder, DecoderOptions, InstructionInfoFactory, Mnemonic, OpAccess, Register};
+use lyrebird_softmmu::AccessKind;
 
-use super::control::cr4;
+use super::access::canonical;
+use super::control::{cr0, cr4};
 use super::gate::Event;
 use crate::X86Cpu;
 use crate::cpu::Mode;
@@ -142,6 +144,35 @@ impl X86Cpu {
         all
     }
 
+    /// Whether the instruction at the PC accesses an address on the stack that is not canonical.
+    pub(crate) fn strays_on_stack(&mut self) -> bool {
+        let Some((bytes, n)) = self.fetch_bytes() else { return false };
+        let mode = self.mode;
+        let i = Decoder::with_ip(mode.code_bits(), &bytes[..n], self.rip(), DecoderOptions::NONE).decode();
+        let mut factory = InstructionInfoFactory::new();
+        factory.info(&i).used_memory().iter().filter(|m| m.segment() == Register::SS).any(|m| {
+            let last = m.memory_size().size().max(1) as u64 - 1;
+            m.virtual_address(0, |r, _, _| self.address_part(r))
+                .is_some_and(|va| !canonical(va) || !canonical(va.wrapping_add(last)))
+        })
+    }
+
+    /// Whether an instruction of level 3 accesses memory at an address that is no multiple of the operand's size
+    /// (SDM Vol. 3, table 6-7). A page fault comes first.
+    fn misaligned(&mut self, bytes: &[u8], pc: u64, mode: Mode) -> bool {
+        let i = Decoder::with_ip(mode.code_bits(), bytes, self.rip_of(pc), DecoderOptions::NONE).decode();
+        let mut factory = InstructionInfoFactory::new();
+        let used: Vec<_> = factory.info(&i).used_memory().to_vec();
+        used.into_iter().any(|m| {
+            let size = m.memory_size().size() as u64;
+            let Some(va) = m.virtual_address(0, |r, _, _| self.address_part(r)) else { return false };
+            let va = if mode.code64() { va } else { va & 0xffff_ffff };
+            let odd = matches!(size, 2 | 4 | 8) && va % size != 0;
+            let read = AccessKind::Read;
+            odd && self.mmu.check(&mut self.core, &self.paging, va, size, read, false).is_ok()
+        })
+    }
+
     /// A register of an address, or a segment's base.
     fn address_part(&self, r: Register) -> Option<u64> {
         if r.is_segment_register() {
@@ -170,9 +201,14 @@ pub(crate) fn execute(cpu: &mut X86Cpu, bytes: &[u8]) -> bool {
             return false;
         }
     }
+    let aligned = cpu.cpl == 3 && flags & rflags::AC != 0 && cpu.control.cr0 & cr0::AM != 0;
+    if aligned && cpu.misaligned(bytes, pc, cpu.mode.plain()) {
+        cpu.deliver_fault(Fault::with(vector::AC, 0));
+        return false;
+    }
     let data = if breakpoints { cpu.data_hits(bytes, pc, cpu.mode.plain()) } else { 0 };
     let i = Decoder::with_ip(cpu.mode.code_bits(), bytes, 0, DecoderOptions::NONE).decode();
-    let was_shadow = cpu.shadow;
+    cpu.shadow = false;
     // It is alone as it is: a store to translated code need not stop it.
     cpu.alone = true;
     let done = cpu.execute(bytes);
@@ -189,7 +225,7 @@ pub(crate) fn execute(cpu: &mut X86Cpu, bytes: &[u8]) -> bool {
     // What goes through a gate clears TF before it would count. A MOV to SS holds the trap back.
     let gate =
         matches!(m, Mnemonic::Int | Mnemonic::Int3 | Mnemonic::Into | Mnemonic::Int1 | Mnemonic::Syscall);
-    let held = cpu.shadow && !was_shadow && !matches!(m, Mnemonic::Sti);
+    let held = cpu.shadow && !matches!(m, Mnemonic::Sti);
     let mut why = data;
     if flags & rflags::TF != 0 && !gate && !held {
         why |= dr6::BS;

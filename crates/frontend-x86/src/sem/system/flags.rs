@@ -3,13 +3,14 @@
 use std::marker::PhantomData;
 
 use iced_x86::Mnemonic;
+use lyrebird_isa::lines::IRQ;
 use lyrebird_isa::{Bin, Emit, Helper, Sem, Size, Term, Visitor, Width};
 
 use super::form::{End, Fixed, Op, call};
 use crate::X86Cpu;
 use crate::cpu::model::Feature;
 use crate::decode::Insn;
-use crate::exception::{Fault, Outcome, vector};
+use crate::exception::{Fault, Outcome, Recorded, vector};
 use crate::operand::{size, w};
 use crate::regs::{self, rflags};
 use crate::sem::stack::Stack;
@@ -112,18 +113,23 @@ impl Sem<X86Cpu> for Cli {
     }
 }
 
-/// STI where it is allowed: interrupts wait for one more instruction if they were disabled.
+/// STI where it is allowed: interrupts wait for one more instruction if they were disabled. The block goes on unless
+/// one is pending; `a` is the address behind the instruction.
 #[derive(Clone, Copy, Debug)]
 pub struct Sti;
 
 impl Op for Sti {
     const NAME: &'static str = "sti";
-    const END: End = End::Next;
 
-    fn run(cpu: &mut X86Cpu, _: u64, _: u64) -> Outcome<u64> {
+    fn run(cpu: &mut X86Cpu, a: u64, _: u64) -> Outcome<u64> {
         let old = cpu.core.reg(regs::FLAGS);
-        cpu.shadow = old & rflags::IF == 0;
-        cpu.core.set_reg(regs::FLAGS, old | rflags::IF);
+        if old & rflags::IF == 0 {
+            cpu.shadow = true;
+            cpu.core.set_reg(regs::FLAGS, old | rflags::IF);
+            if cpu.lines.level() & IRQ != 0 && !cpu.alone {
+                cpu.record(Recorded::Interruptible(a));
+            }
+        }
         Ok(0)
     }
 }
@@ -187,7 +193,9 @@ pub fn decode<V: Visitor<X86Cpu>>(x: &Insn<'_>, v: V) -> Decoded<V> {
             wide_widths!(width => |W| v.visit(Popf::<W> { stack }))
         }
         Mnemonic::Cli if x.mode.io_privileged() => v.visit(Cli),
-        Mnemonic::Sti if x.mode.io_privileged() => v.visit(Fixed::<Sti> { a: 0, b: 0, op: PhantomData }),
+        Mnemonic::Sti if x.mode.io_privileged() => {
+            v.visit(Fixed::<Sti> { a: x.next(), b: 0, op: PhantomData })
+        }
         Mnemonic::Cli => v.visit(Fixed::<Virtual> { a: 0, b: 0, op: PhantomData }),
         Mnemonic::Sti => v.visit(Fixed::<Virtual> { a: 0, b: 1, op: PhantomData }),
         Mnemonic::Clac | Mnemonic::Stac if x.mode.has(Feature::Smap) => {

@@ -1,6 +1,6 @@
 //! Delivery of exceptions and interrupts, and returns from them.
 
-use crate::exception::vector::{BP, DB, DF, GP, NP, PF, SS, TS, UD};
+use crate::exception::vector::{AC, BP, DB, DF, GP, NP, PF, SS, TS, UD};
 use crate::regs::{self, RAX, RBX, RSP, Seg, rflags};
 use crate::sys::segment::{Segment, Table, attr};
 use crate::testing::{
@@ -311,6 +311,62 @@ fn single_step_and_breakpoints() {
     m.step(&[0x88, 0x43, 0x03]);
     assert_eq!(m.cpu.core.pc, HANDLERS + 16 * DB as u64);
     let _ = (GDT, regs::RCX);
+}
+
+#[test]
+fn alignment_checks() {
+    let mut m = Machine::protected();
+    m.cpu.control.cr0 |= crate::sys::control::cr0::AM;
+    m.user();
+    m.set(RBX, DATA + 1);
+    m.ok(&[0x8b, 0x03]);
+    m.cpu.set_rflags(rflags::AC);
+    m.fails(&[0x8b, 0x03], AC, 0);
+    m.ok(&[0x8a, 0x03]);
+    m.fails(&[0x66, 0x8b, 0x03], AC, 0);
+    m.set(RBX, DATA + 4);
+    m.ok(&[0x8b, 0x03]);
+    // Not below level 3.
+    m.level(0, sel::CODE0, sel::DATA0);
+    m.set(RBX, DATA + 1);
+    m.ok(&[0x8b, 0x03]);
+}
+
+#[test]
+fn stack_addresses_that_are_not_canonical() {
+    let mut m = Machine::long();
+    // The handlers of #SS and #GP have a stack of their own.
+    for v in [SS, GP] {
+        m.poke(IDT + 16 * v as u64, gate(sel::CODE0, HANDLERS + 16 * v as u64, attr::P | 14) | 1 << 32);
+    }
+    m.set(RSP, 1 << 47);
+    m.fails(&[0x5b], SS, 0);
+    m.fails(&[0x48, 0x8b, 0x04, 0x24], SS, 0);
+    m.set(RBX, 1 << 47);
+    m.fails(&[0x48, 0x8b, 0x03], GP, 0);
+    m.set(regs::RBP, 1 << 47);
+    m.fails(&[0x48, 0x89, 0x45, 0x00], SS, 0);
+}
+
+#[test]
+fn sti_lets_one_instruction_through() {
+    let mut m = Machine::protected();
+    m.cpu.platform = Box::new(crate::platform::BarePlatform {
+        lines: m.cpu.lines.clone(),
+        vectors: vec![0x40],
+        ..Default::default()
+    });
+    m.cpu.lines.set(lyrebird_isa::lines::IRQ, true);
+    m.mem.write(CODE + 1, lyrebird_isa::Size::B1, 0x90).expect("RAM");
+    m.step(&[0xfb]);
+    assert_eq!(m.cpu.core.pc, HANDLERS + 16 * 0x40);
+    assert_eq!(m.peek32(STACK - 12) as u64, CODE + 2, "behind NOP");
+    // STI, CLI: nothing gets through.
+    let mut m = Machine::protected();
+    m.cpu.lines.set(lyrebird_isa::lines::IRQ, true);
+    m.mem.write(CODE + 1, lyrebird_isa::Size::B1, 0xfa).expect("RAM");
+    m.step(&[0xfb]);
+    assert_eq!(m.cpu.core.pc, CODE + 2);
 }
 
 #[test]
