@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lyrebird_isa::Size;
-use lyrebird_isa::lines::CpuLines;
+use lyrebird_isa::lines::{CpuLines, SERROR};
 
 /// The board around one vCPU: time, ports, interrupt controller.
 pub trait Platform: Send + Debug {
@@ -24,6 +24,11 @@ pub trait Platform: Send + Debug {
     /// The interrupt acknowledge cycle: the vector of the interrupt that INTR announces, now in service. None where
     /// the request has gone.
     fn acknowledge(&mut self) -> Option<u8>;
+
+    /// The processor takes the NMI that its line announces, which is an edge: the line goes low.
+    fn take_nmi(&mut self) {
+        self.lines().set(SERROR, false);
+    }
 
     /// Time stamp counter in ticks since reset (without IA32_TSC_ADJUST and what the guest wrote).
     fn tsc(&mut self) -> u64;

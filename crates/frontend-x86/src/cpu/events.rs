@@ -32,8 +32,7 @@ impl X86Cpu {
         }
         let level = self.lines.level();
         if level & SERROR != 0 && !self.nmi_blocked {
-            // An NMI is an edge: once taken it is gone.
-            self.lines.set(SERROR, false);
+            self.platform.take_nmi();
             self.halted = false;
             self.nmi_blocked = true;
             self.interrupt(2);

@@ -1,6 +1,7 @@
 //! [`X86Cpu`]: one x86 vCPU.
 
 pub mod counters;
+pub mod entry;
 mod events;
 mod mode;
 pub mod model;

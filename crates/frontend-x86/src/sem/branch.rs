@@ -358,6 +358,14 @@ pub fn decode<V: Visitor<X86Cpu>>(x: &Insn<'_>, v: V) -> Decoded<V> {
             let (next, s) = (x.next(), x.gpr(0));
             wide_widths!(branch_width(x) => |W| v.visit(CallReg::<W> { next, s, stack }))
         }
+        Mnemonic::Call if x.i.is_call_near_indirect() => {
+            let next = x.next();
+            let relative = x.i.is_ip_rel_memory_operand();
+            let from = if relative { next } else { 0 };
+            let disp = x.i.memory_displacement64().wrapping_sub(from) as i32;
+            let how = x.mem().parts() | u32::from(stack.parts()) << 22 | u32::from(relative) << 30;
+            wide_widths!(branch_width(x) => |W| v.visit(CallMem::<W> { next, disp, how }))
+        }
         Mnemonic::Loop | Loope | Loopne | Mnemonic::Jcxz | Mnemonic::Jecxz | Mnemonic::Jrcxz => {
             let (width, kind) = count(x);
             let target = x.target();

@@ -59,6 +59,10 @@ impl X86Cpu {
     /// Delivers the exception of the instruction at [`lyrebird_isa::Core::pc`]; on failure a double fault, then
     /// shutdown.
     pub(crate) fn deliver_fault(&mut self, f: Fault) {
+        if self.shutdown.is_some() {
+            // The engine has not noticed yet.
+            return;
+        }
         let rip = self.rip();
         let mut chain = vec![f];
         let mut f = f;
