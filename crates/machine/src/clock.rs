@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use lyrebird_devices::TimeSource;
+
 /// Nanoseconds per tick.
 const TICK_NS: u64 = 1_000_000_000 / Clock::FREQUENCY;
 
@@ -31,6 +33,26 @@ impl Clock {
     /// How long `ticks` take.
     pub fn duration(ticks: u64) -> Duration {
         Duration::from_nanos(ticks.saturating_mul(TICK_NS))
+    }
+}
+
+/// Guest time in nanoseconds, which follows the host's monotonic clock.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HostTime(Instant);
+
+impl HostTime {
+    /// A clock that stands at 0 now.
+    pub fn new() -> HostTime {
+        HostTime(Instant::now())
+    }
+}
+
+impl TimeSource for HostTime {
+    #[inline]
+    fn now(&self) -> u64 {
+        let t = self.0.elapsed();
+        // 2^64 ns are 584 years.
+        t.as_secs() * 1_000_000_000 + u64::from(t.subsec_nanos())
     }
 }
 

@@ -69,6 +69,9 @@ pub enum MachineError {
     /// The host refuses the memory, or the board's map is contradictory.
     #[error("memory: {0}")]
     Memory(#[from] lyrebird_softmmu::phys::PhysMemError),
+    /// Two chips want the same I/O ports.
+    #[error("I/O ports: {0}")]
+    Ports(#[from] lyrebird_devices::port::PortMapError),
     /// An interrupt controller that cannot be.
     #[error("interrupt controller: {0}")]
     Gic(#[from] lyrebird_devices::gic::GicError),

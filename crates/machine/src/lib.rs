@@ -1,7 +1,7 @@
 //! Boards: wiring only. Chips, CPU and engine are described in their own crates; here they are connected.
 //!
 //! * [`virt`] is the ARM `virt` board: [`VirtMachine::new`], [`VirtMachine::load`], [`VirtMachine::run`].
-//! * [`pc`] is what a PC tells its guest about itself: ACPI, SMBIOS, the memory map.
+//! * [`pc`] is the PC: [`PcMachine`] with the same three.
 //! * [`loader`] takes kernels and initial RAM disks apart, [`fdt`] makes and amends device trees.
 //! * [`psci`] is the firmware that the guest calls, [`power`] how a run ends, [`stats`] the report after it.
 
@@ -10,7 +10,9 @@ mod error;
 pub mod fdt;
 mod host;
 pub mod loader;
+mod memory;
 pub mod pc;
+mod piece;
 pub mod power;
 pub mod psci;
 mod run;
@@ -19,6 +21,7 @@ pub mod virt;
 
 pub use clock::Clock;
 pub use error::MachineError;
+pub use pc::{PcConfig, PcFiles, PcMachine, PcSerial, PowerButton};
 pub use power::{Outcome, Power};
 pub use run::RunOptions;
 pub use stats::MachineStats;
@@ -27,4 +30,5 @@ pub use virt::{BootFiles, GicVersion, PowerKey, VirtConfig, VirtMachine};
 // What a user of a machine chooses or provides, from the crates below.
 pub use lyrebird_devices::CharBackend;
 pub use lyrebird_frontend_arm::cpu::model::{CpuModel, MODELS};
+pub use lyrebird_frontend_x86::CpuModel as X86Model;
 pub use lyrebird_jit::{EngineConfig, Tier};

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use lyrebird_devices::{PowerRequest, PowerSink};
 use lyrebird_isa::lines::{CpuLines, STOP};
 
 /// Why a run ended.
@@ -16,6 +17,8 @@ pub enum Outcome {
     Timeout,
     /// The user had enough.
     Quit,
+    /// The guest ended the emulator with this exit status (isa-debug-exit).
+    Exit(u32),
     /// The engine stopped: its tiers disagree (`--verify`).
     Stopped,
 }
@@ -103,6 +106,20 @@ impl Power {
             };
             outcome = self.changed.wait_timeout(outcome, left).unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+}
+
+impl PowerSink for Power {
+    fn request(&self, what: PowerRequest) {
+        Power::request(
+            self,
+            match what {
+                PowerRequest::Reset => Outcome::Reset,
+                // No table offers a state to sleep in, and nothing would wake the machine.
+                PowerRequest::PowerOff | PowerRequest::Sleep(_) => Outcome::PowerOff,
+                PowerRequest::Exit(status) => Outcome::Exit(status),
+            },
+        );
     }
 }
 

@@ -4,14 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use lyrebird_devices::Pl031;
-use lyrebird_frontend_arm::ArmCpu;
+use lyrebird_isa::Cpu;
 use lyrebird_jit::{Engine, EngineConfig};
+use lyrebird_softmmu::phys::PhysMem;
 
 use crate::error::MachineError;
 use crate::power::{Outcome, Power};
-use crate::stats::MachineStats;
-use crate::virt::{VirtMachine, map};
+use crate::stats::{Account, MachineStats};
 
 /// How to run a machine.
 #[derive(Clone, Debug, Default)]
@@ -24,69 +23,101 @@ pub struct RunOptions {
     pub no_reboot: bool,
 }
 
-impl VirtMachine {
-    /// Runs what was loaded until the guest, the user or the clock ends it.
-    ///
-    /// # Errors
-    /// Nothing was loaded, the host gives no thread, or verify mode found the tiers to disagree.
-    pub fn run(&mut self, options: &RunOptions) -> Result<(Outcome, MachineStats), MachineError> {
-        let start = Instant::now();
-        let _watchdog = Watchdog::start(self.power(), self.rtc(), options.timeout.map(|t| start + t))?;
-        let mut stats = MachineStats::default();
-        loop {
-            let mut cpu = self.cpu(0)?;
-            let mut engine = Engine::<ArmCpu>::new(options.engine.clone());
-            let outcome = self.run_vcpu(&mut engine, &mut cpu)?;
-            stats.add(&cpu, &engine.stats());
-            if outcome != Outcome::Reset || options.no_reboot {
-                let ram = self.phys().ram_ptr(map::RAM_BASE, 1).map(<*mut u8>::cast_const);
-                stats.finish(start.elapsed(), self.phys().ram_bytes(), ram);
-                return Ok((outcome, stats));
-            }
-            stats.resets += 1;
-            self.reset()?;
-            // If the user quit meanwhile, the line is still up and the next round ends at once.
-            self.power().restart();
-        }
-    }
+/// What is done every now and then beside the vCPUs.
+pub(crate) type Chore = Box<dyn Fn() + Send>;
 
-    fn run_vcpu(&self, engine: &mut Engine<ArmCpu>, cpu: &mut ArmCpu) -> Result<Outcome, MachineError> {
-        engine.run(cpu)?;
-        Ok(match self.power().outcome() {
-            Some(outcome) => outcome,
-            // It switched itself off. Nothing on this board can switch it on again.
-            None if !self.is_on(0) => self.power().wait(None).unwrap_or(Outcome::Stopped),
-            None => Outcome::Stopped,
-        })
+/// A machine as the run loop sees it.
+pub(crate) trait Board {
+    /// Its CPUs.
+    type Cpu: Cpu + Account;
+
+    /// The switch by which other threads end a run.
+    fn power(&self) -> &Arc<Power>;
+
+    /// The physical address space.
+    fn phys(&self) -> &Arc<PhysMem>;
+
+    /// Physical address at which RAM begins.
+    fn ram_base(&self) -> u64;
+
+    /// Looks at clocks that count seconds.
+    fn chore(&self) -> Chore;
+
+    /// The CPU that begins, at the entry point of what was loaded.
+    fn boot_cpu(&self) -> Result<Self::Cpu, MachineError>;
+
+    /// Whether the CPU that began switched itself off.
+    fn is_off(&self) -> bool;
+
+    /// Power-on.
+    fn reset(&mut self) -> Result<(), MachineError>;
+}
+
+/// Runs what was loaded until the guest, the user or the clock ends it.
+///
+/// # Errors
+/// Nothing was loaded, the host gives no thread, or verify mode found the tiers to disagree.
+pub(crate) fn run<B: Board>(
+    board: &mut B,
+    options: &RunOptions,
+) -> Result<(Outcome, MachineStats), MachineError> {
+    let start = Instant::now();
+    let _watchdog = Watchdog::start(board.power(), board.chore(), options.timeout.map(|t| start + t))?;
+    let mut stats = MachineStats::default();
+    loop {
+        let mut cpu = board.boot_cpu()?;
+        let mut engine = Engine::<B::Cpu>::new(options.engine.clone());
+        let outcome = run_vcpu(board, &mut engine, &mut cpu)?;
+        stats.add(&cpu, &engine.stats());
+        if outcome != Outcome::Reset || options.no_reboot {
+            let ram = board.phys().ram_ptr(board.ram_base(), 1).map(<*mut u8>::cast_const);
+            stats.finish(start.elapsed(), board.phys().ram_bytes(), ram);
+            return Ok((outcome, stats));
+        }
+        stats.resets += 1;
+        board.reset()?;
+        // If the user quit meanwhile, the line is still up and the next round ends at once.
+        board.power().restart();
     }
 }
 
-/// The thread beside the vCPUs: ends the run when its time is up, and lets the real-time clock look at its alarm.
+fn run_vcpu<B: Board>(
+    board: &B,
+    engine: &mut Engine<B::Cpu>,
+    cpu: &mut B::Cpu,
+) -> Result<Outcome, MachineError> {
+    engine.run(cpu)?;
+    Ok(match board.power().outcome() {
+        Some(outcome) => outcome,
+        // It switched itself off. Nothing on the board can switch it on again.
+        None if board.is_off() => board.power().wait(None).unwrap_or(Outcome::Stopped),
+        None => Outcome::Stopped,
+    })
+}
+
+/// The thread beside the vCPUs: ends the run when its time is up, and does the board's chore, such as looking at the
+/// real-time clock's alarm.
 struct Watchdog {
     done: Arc<AtomicBool>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
-/// How often the real-time clock, which counts seconds, is looked at.
-const RTC_PERIOD: Duration = Duration::from_millis(500);
+/// How often that is done: clocks count seconds.
+const CHORE_PERIOD: Duration = Duration::from_millis(500);
 
 impl Watchdog {
-    fn start(
-        power: &Arc<Power>,
-        rtc: &Arc<Pl031>,
-        deadline: Option<Instant>,
-    ) -> Result<Watchdog, MachineError> {
+    fn start(power: &Arc<Power>, chore: Chore, deadline: Option<Instant>) -> Result<Watchdog, MachineError> {
         let done = Arc::new(AtomicBool::new(false));
-        let (power, rtc, flag) = (power.clone(), rtc.clone(), done.clone());
+        let (power, flag) = (power.clone(), done.clone());
         let watch = move || {
             while !flag.load(Ordering::Acquire) {
                 if deadline.is_some_and(|d| Instant::now() >= d) {
                     power.request(Outcome::Timeout);
                     return;
                 }
-                let tick = Instant::now() + RTC_PERIOD;
+                let tick = Instant::now() + CHORE_PERIOD;
                 std::thread::park_timeout(deadline.map_or(tick, |d| d.min(tick)) - Instant::now());
-                rtc.update();
+                chore();
             }
         };
         let thread = std::thread::Builder::new()

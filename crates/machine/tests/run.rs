@@ -78,7 +78,7 @@ fn sleeping_until_a_timer_fires() {
     let (outcome, stats, output) = run(SLEEP, &options(LONG));
     assert_eq!((outcome, output.as_slice()), (Outcome::PowerOff, &b"A"[..]));
     assert!(start.elapsed() >= Duration::from_millis(20));
-    assert!(stats.cpu.sleeps > 0, "it did not sleep");
+    assert!(stats.cpu.sleeps() > 0, "it did not sleep");
     assert!(stats.mmu.misses > 0 && stats.mmu.mmio_writes > 0, "{:?}", stats.mmu);
     assert!(stats.engine.retired < 1000, "{} instructions: it span", stats.engine.retired);
     let text = stats.to_string();

@@ -95,6 +95,46 @@ pub enum LoadError {
         problem: String,
     },
 
+    /// A Linux kernel for PCs that is older than what can be loaded.
+    #[error(
+        "kernel: boot protocol {major}.{minor:02} is too old; give a kernel with 2.10 or later (Linux 2.6.31)"
+    )]
+    OldProtocol {
+        /// Major version.
+        major: u8,
+        /// Minor version.
+        minor: u8,
+    },
+
+    /// A kernel for another width than the CPU's.
+    #[error("kernel: this is a 64-bit kernel, and the CPU {cpu} is 32-bit; {advice}")]
+    Width {
+        /// Name of the CPU model.
+        cpu: &'static str,
+        /// What to do about it.
+        advice: &'static str,
+    },
+
+    /// A known format demands what is not there.
+    #[error("{part}: {what}; {advice}")]
+    Unsupported {
+        /// Which file.
+        part: Part,
+        /// What is demanded, and where.
+        what: String,
+        /// What to do about it.
+        advice: &'static str,
+    },
+
+    /// The command line does not fit.
+    #[error("append: the command line has {have} bytes, the kernel takes {max}; shorten it")]
+    CommandLine {
+        /// Bytes given.
+        have: u64,
+        /// Most bytes.
+        max: u64,
+    },
+
     /// Decompresses to more than guest RAM.
     #[error("{part}: decompresses to more than the {limit} bytes of guest RAM; raise --memory")]
     TooBig {

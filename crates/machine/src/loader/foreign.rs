@@ -4,14 +4,35 @@ use super::error::{LoadError, Part, le16, le32};
 use super::start;
 
 const ADVICE: &str = "the virt board runs arm64: give an arm64 Image";
+const X86_ADVICE: &str = "the pc board runs x86: give a bzImage, or a multiboot or PVH ELF executable";
+
+fn found(found: &str, advice: &'static str) -> LoadError {
+    LoadError::Foreign { part: Part::Kernel, found: String::from(found), advice }
+}
+
+/// Names a file that is no kernel for a PC.
+pub(super) fn x86_kernel(b: &[u8]) -> LoadError {
+    if b.get(56..60) == Some(b"ARM\x64") {
+        return found("a Linux arm64 Image", "use --machine virt for arm64 kernels, or give an x86 bzImage");
+    }
+    if let Some((name, advice)) = signature(b) {
+        return found(name, advice);
+    }
+    if le16(b, 0x1fe) == Some(0xaa55) && !b.starts_with(b"MZ") {
+        return found("a boot sector or a Linux kernel before 2.00 of the boot protocol", X86_ADVICE);
+    }
+    LoadError::Unknown {
+        part: Part::Kernel,
+        start: start(b),
+        expected: "a Linux bzImage, or a multiboot or PVH ELF executable",
+    }
+}
 
 /// Names a file that is neither an arm64 `Image` nor an ELF executable.
 pub(super) fn kernel(b: &[u8]) -> LoadError {
-    let found =
-        |found: &str, advice| LoadError::Foreign { part: Part::Kernel, found: String::from(found), advice };
     // Documentation/arch/x86/boot.rst: boot_flag and header.
     if le16(b, 0x1fe) == Some(0xaa55) && b.get(0x202..0x206) == Some(b"HdrS") {
-        return found("an x86 Linux bzImage", ADVICE);
+        return found("an x86 Linux bzImage", "use --machine pc for x86 kernels, or give an arm64 Image");
     }
     // arch/arm/boot/compressed/head.S: the zImage magic, in either byte order.
     if let Some(0x016f_2818 | 0x1828_6f01) = le32(b, 0x24) {
@@ -33,6 +54,26 @@ pub(super) fn kernel(b: &[u8]) -> LoadError {
         }
         return found("a DOS or EFI executable without an arm64 Image header", ADVICE);
     }
+    if let Some((name, advice)) = signature(b) {
+        return found(name, advice);
+    }
+    if b.len() < 64 {
+        return LoadError::Truncated {
+            part: Part::Kernel,
+            what: "the arm64 Image header",
+            need: 64,
+            have: b.len() as u64,
+        };
+    }
+    LoadError::Unknown {
+        part: Part::Kernel,
+        start: start(b),
+        expected: "a Linux arm64 Image (plain, gzip or EFI zboot) or an AArch64 ELF executable",
+    }
+}
+
+/// What the first bytes say, and what to do about it.
+fn signature(b: &[u8]) -> Option<(&'static str, &'static str)> {
     let signatures: &[(&[u8], &str, &'static str)] = &[
         (b"\x27\x05\x19\x56", "a U-Boot uImage", "unwrap it (dumpimage) and give the plain Image"),
         (b"ANDROID!", "an Android boot image", "unpack it and give the kernel inside"),
@@ -48,31 +89,10 @@ pub(super) fn kernel(b: &[u8]) -> LoadError {
         (b"BZh", "bzip2 data", "decompress it first"),
         (b"070701", "a cpio archive", "give it as --initrd"),
         (b"!<arch>\n", "a Debian package or ar archive", "unpack it and give boot/vmlinuz-*"),
-        (b"#!", "a script", "give a Linux arm64 Image or an AArch64 ELF executable"),
-        (
-            b"\xca\xfe\xba\xbe",
-            "a Mach-O or Java file",
-            "give a Linux arm64 Image or an AArch64 ELF executable",
-        ),
+        (b"#!", "a script", "give a kernel"),
+        (b"\xca\xfe\xba\xbe", "a Mach-O or Java file", "give a kernel"),
     ];
-    for (magic, name, advice) in signatures {
-        if b.starts_with(magic) {
-            return found(name, advice);
-        }
-    }
-    if b.len() < 64 {
-        return LoadError::Truncated {
-            part: Part::Kernel,
-            what: "the arm64 Image header",
-            need: 64,
-            have: b.len() as u64,
-        };
-    }
-    LoadError::Unknown {
-        part: Part::Kernel,
-        start: start(b),
-        expected: "a Linux arm64 Image (plain, gzip or EFI zboot) or an AArch64 ELF executable",
-    }
+    signatures.iter().find(|(magic, ..)| b.starts_with(magic)).map(|(_, name, advice)| (*name, *advice))
 }
 
 /// Name of a PE machine type.

@@ -10,6 +10,7 @@ mod foreign;
 mod image;
 pub mod initrd;
 mod place;
+pub mod x86;
 
 pub use elf::{ElfImage, Segment};
 pub use error::{LoadError, Part};

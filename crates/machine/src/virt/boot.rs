@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 
 use lyrebird_frontend_arm::ArmCpu;
-use lyrebird_softmmu::phys::{BusError, PhysMem};
+use lyrebird_softmmu::phys::PhysMem;
 
 use super::{VirtConfig, VirtMachine};
 use crate::error::MachineError;
 use crate::fdt::{Chosen, Seeds};
 use crate::loader::{KernelImage, Placement, RamRange, initrd, parse_kernel};
+use crate::piece::Piece;
 
 /// The files a machine is started from.
 #[derive(Clone, Debug, Default)]
@@ -21,15 +22,6 @@ pub struct BootFiles {
     pub cmdline: Option<String>,
     /// Device tree instead of the board's own.
     pub dtb: Option<Vec<u8>>,
-}
-
-/// Bytes for memory.
-#[derive(Debug)]
-struct Piece {
-    addr: u64,
-    data: Vec<u8>,
-    /// Zeros after the data.
-    zeros: u64,
 }
 
 /// What a reset puts into memory and the boot CPU. Kept as long as the machine, since the guest may reset it.
@@ -88,8 +80,7 @@ impl Boot {
     /// Writes everything to memory.
     pub fn write(&self, phys: &PhysMem) -> Result<(), MachineError> {
         for piece in &self.pieces {
-            phys.write_bytes(piece.addr, &piece.data)?;
-            zero(phys, piece.addr + piece.data.len() as u64, piece.zeros)?;
+            piece.write(phys)?;
         }
         phys.write_bytes(self.dtb_addr, &self.dtb)?;
         Ok(())
@@ -101,15 +92,4 @@ impl Boot {
         cpu.core.pc = self.entry;
         cpu.core.regs[0] = self.dtb_addr;
     }
-}
-
-fn zero(phys: &PhysMem, mut addr: u64, mut len: u64) -> Result<(), BusError> {
-    const ZEROS: [u8; 4096] = [0; 4096];
-    while len > 0 {
-        let n = len.min(ZEROS.len() as u64);
-        phys.write_bytes(addr, &ZEROS[..n as usize])?;
-        addr += n;
-        len -= n;
-    }
-    Ok(())
 }

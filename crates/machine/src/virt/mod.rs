@@ -26,15 +26,12 @@ use gic::Gic;
 use crate::clock::Clock;
 use crate::error::MachineError;
 use crate::fdt::{self, Seeds};
-use crate::host;
 use crate::loader::RamRange;
-use crate::power::Power;
-
-const MIB: u64 = 1 << 20;
-/// RAM comes in pieces of this many bytes.
-const MEMORY_UNIT: u64 = MIB;
-/// Less RAM than this holds no kernel and device tree.
-const MEMORY_MIN: u64 = 4 * MIB;
+use crate::memory;
+use crate::power::{Outcome, Power};
+use crate::psci::Topology;
+use crate::run::{self, Board, Chore, RunOptions};
+use crate::stats::MachineStats;
 
 /// Which interrupt controller the board has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,28 +65,10 @@ impl Default for VirtConfig {
 impl VirtConfig {
     /// Checks the sizes against the board's map and the host.
     pub fn check(&self) -> Result<RamRange, MachineError> {
-        let bytes = self.memory;
-        let min_mib = MEMORY_MIN / MIB;
-        if bytes == 0 {
-            return Err(MachineError::MemoryZero { min_mib });
-        }
-        if bytes < MEMORY_MIN {
-            return Err(MachineError::MemoryTooSmall { bytes, min_mib });
-        }
-        if !bytes.is_multiple_of(MEMORY_UNIT) {
-            return Err(MachineError::MemoryUnaligned { bytes, unit_mib: MEMORY_UNIT / MIB });
-        }
         // A core with 32 physical address bits reaches less than the board's map.
         let top = map::RAM_LIMIT.min(1 << self.cpu.pa_bits);
-        if bytes > top - map::RAM_BASE {
-            return Err(MachineError::MemoryTooLarge { bytes, max_mib: (top - map::RAM_BASE) / MIB });
-        }
-        if let Some(host) = host::physical_memory()
-            && bytes > host
-        {
-            return Err(MachineError::MemoryBeyondHost { bytes, host });
-        }
-        Ok(RamRange { base: map::RAM_BASE, size: bytes })
+        memory::check(self.memory, top - map::RAM_BASE)?;
+        Ok(RamRange { base: map::RAM_BASE, size: self.memory })
     }
 
     fn seeds(&self) -> Result<Seeds, MachineError> {
@@ -166,11 +145,6 @@ impl VirtMachine {
         &self.uart
     }
 
-    /// The real-time clock.
-    pub(crate) fn rtc(&self) -> &Arc<Pl031> {
-        &self.rtc
-    }
-
     /// The switch by which other threads end a run.
     pub fn power(&self) -> &Arc<Power> {
         &self.shared.power
@@ -184,11 +158,6 @@ impl VirtMachine {
     /// The power key. Linux with a daemon that listens for it powers off when it is pressed.
     pub fn power_key(&self) -> PowerKey {
         PowerKey(self.gpio.clone())
-    }
-
-    /// Whether CPU number `index` is powered on, in PSCI's sense.
-    pub(crate) fn is_on(&self, index: usize) -> bool {
-        psci_is_on(&self.shared, index)
     }
 
     /// The board's device tree as the guest would get it, had it nothing else to load. With `given`, that tree
@@ -246,15 +215,45 @@ impl VirtMachine {
         boot.write(&self.shared.phys)
     }
 
-    /// CPU number `index` as it is after a reset; CPU 0 at the entry point of what was loaded.
-    pub(crate) fn cpu(&self, index: usize) -> Result<ArmCpu, MachineError> {
+    /// Runs what was loaded until the guest, the user or the clock ends it.
+    ///
+    /// # Errors
+    /// Nothing was loaded, the host gives no thread, or verify mode found the tiers to disagree.
+    pub fn run(&mut self, options: &RunOptions) -> Result<(Outcome, MachineStats), MachineError> {
+        run::run(self, options)
+    }
+}
+
+impl Board for VirtMachine {
+    type Cpu = ArmCpu;
+
+    fn power(&self) -> &Arc<Power> {
+        &self.shared.power
+    }
+    fn phys(&self) -> &Arc<PhysMem> {
+        &self.shared.phys
+    }
+    fn ram_base(&self) -> u64 {
+        map::RAM_BASE
+    }
+    fn chore(&self) -> Chore {
+        let rtc = self.rtc.clone();
+        Box::new(move || rtc.update())
+    }
+    fn boot_cpu(&self) -> Result<ArmCpu, MachineError> {
         let boot = self.boot.as_ref().ok_or(MachineError::NothingLoaded)?;
-        let board = VcpuBoard::new(self.shared.clone(), index);
-        let affinity = self.shared.cpus.get(index).map_or(0, |c| c.affinity);
+        let board = VcpuBoard::new(self.shared.clone(), 0);
+        let affinity = self.shared.cpus.first().map_or(0, |c| c.affinity);
         let phys = self.shared.phys.clone();
         let mut cpu = ArmCpu::new(self.config.cpu, affinity, Box::new(board), phys);
         boot.enter(&mut cpu);
         Ok(cpu)
+    }
+    fn is_off(&self) -> bool {
+        !self.shared.is_on(0)
+    }
+    fn reset(&mut self) -> Result<(), MachineError> {
+        VirtMachine::reset(self)
     }
 }
 
@@ -267,11 +266,6 @@ impl PowerKey {
     pub fn set(&self, pressed: bool) {
         self.0.set_input(map::GPIO_POWER_KEY, pressed);
     }
-}
-
-fn psci_is_on(shared: &Shared, index: usize) -> bool {
-    use crate::psci::Topology;
-    shared.is_on(index)
 }
 
 /// `compatible` of a core in the device tree.

@@ -9,6 +9,7 @@ use lyrebird_isa::lines::{IRQ, STOP};
 
 use super::*;
 use crate::power::Outcome;
+use crate::run::Board;
 
 const MIB: u64 = 1 << 20;
 
@@ -174,7 +175,7 @@ fn loading_and_reloading() {
     assert_eq!(m.phys().read(0x0900_0030, Size::B4), Ok(0x300), "UARTCR after reset");
     let tree = fdt::Tree::parse(m.dtb().expect("a tree")).expect("readable");
     assert_eq!(tree.node("/chosen").and_then(|n| n.prop("bootargs")), Some(&b"hello\0"[..]));
-    let cpu = m.cpu(0).expect("a CPU");
+    let cpu = m.boot_cpu().expect("a CPU");
     assert_eq!((cpu.core.pc, cpu.core.regs[0]), (0x4008_0000, 0x4000_0000));
 }
 

@@ -1,10 +1,12 @@
 //! [`MachineStats`]: the report that `--stats` prints after a run.
 
+mod arm;
+mod x86;
+
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use lyrebird_frontend_arm::ArmCpu;
-use lyrebird_frontend_arm::cpu::counters::Counters;
 use lyrebird_jit::EngineStats;
 use lyrebird_softmmu::mmu::MmuStats;
 
@@ -17,8 +19,10 @@ pub struct MachineStats {
     pub wall: Duration,
     /// Resets by the guest.
     pub resets: u64,
+    /// What ended CPUs for good: triple faults. The newest, at most 16.
+    pub last_words: Vec<String>,
     /// Events of the CPUs.
-    pub cpu: Counters,
+    pub cpu: CpuStats,
     /// Events of the engine.
     pub engine: EngineStats,
     /// Events of address translation.
@@ -36,23 +40,60 @@ pub struct MachineStats {
 macro_rules! sum {
     ($into:expr, $from:expr; $($field:ident)*) => { $( $into.$field += $from.$field; )* };
 }
+use sum;
+
+/// Events of the CPUs of a machine, by architecture.
+#[derive(Clone, Debug, Default)]
+pub enum CpuStats {
+    /// Nothing has run.
+    #[default]
+    None,
+    /// ARM.
+    Arm(lyrebird_frontend_arm::cpu::counters::Counters),
+    /// x86.
+    X86(lyrebird_frontend_x86::cpu::counters::Counters),
+}
+
+impl CpuStats {
+    /// Times a CPU went to sleep until an interrupt.
+    pub fn sleeps(&self) -> u64 {
+        match self {
+            CpuStats::None => 0,
+            CpuStats::Arm(c) => c.sleeps,
+            CpuStats::X86(c) => c.sleeps,
+        }
+    }
+}
+
+/// A CPU that keeps counters.
+pub(crate) trait Account {
+    /// Events of address translation.
+    fn mmu(&self) -> &MmuStats;
+    /// Adds its events to those of other CPUs of the machine.
+    fn count(&self, into: &mut CpuStats);
+    /// Why it came to an end, if it was for a fault that no guest survives.
+    fn last_words(&self) -> Option<String> {
+        None
+    }
+}
+
+/// Writes a line of the report: a name, and what there is to say.
+type Line<'a, 'f> = &'a mut dyn FnMut(&str, String) -> fmt::Result;
 
 impl MachineStats {
     /// Adds what one CPU and its engine counted.
-    pub(crate) fn add(&mut self, cpu: &ArmCpu, engine: &EngineStats) {
+    pub(crate) fn add<C: Account>(&mut self, cpu: &C, engine: &EngineStats) {
         sum!(self.engine, engine; retired t1_retired blocks decoded blocks_dropped t0_flushes regions region_insns
             region_bytes regions_dropped regions_stale regions_failed compile_ns faults exits verified verified_insns);
-        let (c, from) = (&mut self.cpu, &cpu.counters);
-        sum!(c, from; retired irq fiq serror illegal_returns sleeps);
-        for (n, from) in c.sync.iter_mut().zip(&from.sync) {
-            *n += from;
-        }
-        merge(&mut c.unimplemented, &from.unimplemented);
-        merge(&mut c.unallocated, &from.unallocated);
-        merge(&mut c.unknown_sysregs, &from.unknown_sysregs);
-        merge(&mut c.gaps, &from.gaps);
-        sum!(self.mmu, cpu.mmu.stats(); misses walks flushes_all flushes_va flushes_asid context_switches
+        let from = cpu.mmu();
+        sum!(self.mmu, from; misses walks flushes_all flushes_va flushes_asid context_switches
             context_misses mmio_reads mmio_writes code_writes);
+        cpu.count(&mut self.cpu);
+        const LAST_WORDS: usize = 16;
+        if self.last_words.len() == LAST_WORDS {
+            self.last_words.remove(0);
+        }
+        self.last_words.extend(cpu.last_words());
     }
 
     /// Ends the account.
@@ -71,41 +112,9 @@ impl MachineStats {
     }
 }
 
-fn merge<K: Ord + Clone>(
-    into: &mut std::collections::BTreeMap<K, u64>,
-    from: &std::collections::BTreeMap<K, u64>,
-) {
+fn merge<K: Ord + Clone>(into: &mut BTreeMap<K, u64>, from: &BTreeMap<K, u64>) {
     for (key, n) in from {
         *into.entry(key.clone()).or_insert(0) += n;
-    }
-}
-
-/// Names of the exception classes a guest at EL0 and EL1 can raise (Arm ARM D17.2.37, `ESR_ELx.EC`).
-fn class_name(ec: usize) -> &'static str {
-    match ec {
-        0x00 => "unknown or undefined",
-        0x01 => "WFI/WFE trap",
-        0x07 => "FP/SIMD access",
-        0x0d => "branch target",
-        0x0e => "illegal execution state",
-        0x15 => "SVC",
-        0x16 => "HVC",
-        0x17 => "SMC",
-        0x18 => "MSR/MRS/system trap",
-        0x1c => "pointer authentication",
-        0x20 => "instruction abort, lower EL",
-        0x21 => "instruction abort, same EL",
-        0x22 => "PC alignment",
-        0x24 => "data abort, lower EL",
-        0x25 => "data abort, same EL",
-        0x26 => "SP alignment",
-        0x2c => "FP exception",
-        0x2f => "SError",
-        0x30 | 0x31 => "breakpoint",
-        0x32 | 0x33 => "software step",
-        0x34 | 0x35 => "watchpoint",
-        0x3c => "BRK",
-        _ => "other",
     }
 }
 
@@ -115,7 +124,7 @@ fn percent(part: u64, whole: u64) -> f64 {
 
 impl fmt::Display for MachineStats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (e, m, c) = (&self.engine, &self.mmu, &self.cpu);
+        let (e, m) = (&self.engine, &self.mmu);
         let mut line = |name: &str, text: String| writeln!(f, "{name:<24}{text}");
         line("instructions", format!("{} in {:.2} s", e.retired, self.wall.as_secs_f64()))?;
         line("guest MIPS", format!("{:.1}", self.mips()))?;
@@ -156,27 +165,10 @@ impl fmt::Display for MachineStats {
         line("context switches", format!("{}, {} to a new one", m.context_switches, m.context_misses))?;
         line("device accesses", format!("{} reads, {} writes", m.mmio_reads, m.mmio_writes))?;
         line("stores to code pages", m.code_writes.to_string())?;
-        line(
-            "interrupts taken",
-            format!("{} IRQ, {} FIQ, {} SError; {} sleeps", c.irq, c.fiq, c.serror, c.sleeps),
-        )?;
-        for (ec, n) in c.sync.iter().enumerate().filter(|(_, n)| **n > 0) {
-            line(&format!("exception class {ec:#04x}"), format!("{n} {}", class_name(ec)))?;
-        }
-        if c.illegal_returns > 0 {
-            line("illegal returns", c.illegal_returns.to_string())?;
-        }
-        for (name, n) in &c.unimplemented {
-            line("unimplemented", format!("{name}, {n} times"))?;
-        }
-        for (word, n) in &c.unallocated {
-            line("unallocated", format!("{word:#010x}, {n} times"))?;
-        }
-        for (name, n) in &c.unknown_sysregs {
-            line("unknown register", format!("{name}, {n} times"))?;
-        }
-        for (name, n) in &c.gaps {
-            line("not implemented", format!("{name}, {n} times"))?;
+        match &self.cpu {
+            CpuStats::None => {}
+            CpuStats::Arm(c) => arm::report(c, &mut line)?,
+            CpuStats::X86(c) => x86::report(c, &mut line)?,
         }
         if self.resets > 0 {
             line("resets", self.resets.to_string())?;

@@ -1,0 +1,111 @@
+//! Small guests, entered by multiboot.
+
+use std::time::Duration;
+
+use lyrebird_devices::MemoryChar;
+use lyrebird_jit::{EngineConfig, Tier};
+
+use super::*;
+
+/// A multiboot kernel of this 32-bit code, at 1 MiB.
+pub(crate) fn kernel(code: &[u8]) -> Vec<u8> {
+    const FLAGS: u32 = 1 << 16;
+    const MAGIC: u32 = 0x1bad_b002;
+    let words = [
+        MAGIC,
+        FLAGS,
+        0u32.wrapping_sub(MAGIC).wrapping_sub(FLAGS),
+        0x10_0000, // header_addr
+        0x10_0000, // load_addr
+        0,         // load_end_addr
+        0,         // bss_end_addr
+        0x10_0020, // entry_addr
+    ];
+    words.iter().flat_map(|w| w.to_le_bytes()).chain(code.iter().copied()).collect()
+}
+
+fn run(code: &[u8], model: &str, no_reboot: bool) -> (Outcome, MachineStats, String) {
+    let serial = Arc::new(MemoryChar::new());
+    let cpu = CpuModel::by_name(model).expect("a model");
+    let mut m = PcMachine::new(PcConfig { memory: 16 << 20, cpu }, serial.clone()).expect("a machine");
+    m.load(PcFiles { kernel: kernel(code), ..PcFiles::default() }).expect("loads");
+    let options = RunOptions {
+        engine: EngineConfig { tier: Tier::T0, ..EngineConfig::default() },
+        timeout: Some(Duration::from_secs(60)),
+        no_reboot,
+    };
+    let (outcome, stats) = m.run(&options).expect("runs");
+    (outcome, stats, String::from_utf8_lossy(&serial.output()).into_owned())
+}
+
+#[test]
+fn a_guest_talks_and_ends_the_emulator() {
+    let code = [
+        0x66, 0xba, 0xf8, 0x03, // mov dx, 0x3f8
+        0xb0, b'K', //             mov al, 'K'
+        0xee, //                   out dx, al
+        0x3d, 0x4b, 0xb0, 0xad, 0x2b, // cmp eax, 0x2badb04b
+        0x75, 0xfe, //             jne .
+        0xb0, 0x10, //             mov al, 0x10
+        0xe6, 0xf4, //             out 0xf4, al
+        0xeb, 0xfe, //             jmp .
+    ];
+    let (outcome, stats, output) = run(&code, "i686", false);
+    assert_eq!((outcome, output.as_str()), (Outcome::Exit(0x21), "K"));
+    assert_eq!(stats.resets, 0);
+}
+
+#[test]
+fn a_guest_powers_off_by_acpi() {
+    let code = [
+        0x66, 0xba, 0x04, 0x06, //       mov dx, 0x604       PM1_CNT
+        0x66, 0xb8, 0x00, 0x20, //       mov ax, 0x2000      SLP_EN, SLP_TYP of S5
+        0x66, 0xef, //                   out dx, ax
+        0xeb, 0xfe, //                   jmp .
+    ];
+    for model in ["x86-64-v2", "486"] {
+        assert_eq!(run(&code, model, false).0, Outcome::PowerOff, "{model}");
+    }
+}
+
+#[test]
+fn a_guest_resets() {
+    // A byte in the clock's RAM counts the starts: it keeps its battery.
+    let count = [
+        0xb0, 0x70, //             mov al, 0x70
+        0xe6, 0x70, //             out 0x70, al
+        0xe4, 0x71, //             in al, 0x71
+        0xfe, 0xc0, //             inc al
+        0xe6, 0x71, //             out 0x71, al
+        0x3c, 0x03, //             cmp al, 3
+        0x75, 0x0a, //             jne 1f
+        0x66, 0xba, 0x04, 0x06, // mov dx, 0x604
+        0x66, 0xb8, 0x00, 0x20, // mov ax, 0x2000
+        0x66, 0xef, //             out dx, ax
+    ];
+    let by_port: &[u8] = &[0x66, 0xba, 0xf9, 0x0c, 0xb0, 0x06, 0xee, 0xeb, 0xfe]; // mov dx, 0xcf9; mov al, 6; out dx, al
+    let by_keyboard: &[u8] = &[0xb0, 0xfe, 0xe6, 0x64, 0xeb, 0xfe]; // mov al, 0xfe; out 0x64, al
+    let by_fault: &[u8] = &[0x0f, 0x0b]; // ud2, without an IDT
+    for way in [by_port, by_keyboard, by_fault] {
+        let code = [&count[..], way].concat();
+        let (outcome, stats, _) = run(&code, "i686", false);
+        assert_eq!((outcome, stats.resets), (Outcome::PowerOff, 2), "{way:x?}");
+        assert_eq!(run(&code, "i686", true).0, Outcome::Reset, "{way:x?}");
+    }
+}
+
+#[test]
+fn memory_of_every_size_has_a_machine() {
+    let serial: Arc<dyn CharBackend> = Arc::new(MemoryChar::new());
+    for (memory, model) in [(4, "486"), (3583, "i686"), (3584, "i686"), (5120, "x86-64-v2")] {
+        let cpu = CpuModel::by_name(model).expect("a model");
+        let config = PcConfig { memory: memory << 20, cpu };
+        let m = PcMachine::new(config.clone(), serial.clone()).expect("a machine");
+        let ram = Ram::split(config.memory);
+        assert!(m.phys().ram_ptr(ram.low - 1, 1).is_some() && m.phys().ram_ptr(ram.low, 1).is_none());
+        assert_eq!(m.phys().ram_ptr(map::HIGH_BASE, 1).is_some(), ram.high > 0);
+        assert!(m.phys().ram_ptr(0xb_8000, 1).is_none(), "the VGA window");
+    }
+    let too_much = PcConfig { memory: 4 << 30, cpu: CpuModel::by_name("486").expect("a model") };
+    assert!(too_much.check().is_err());
+}

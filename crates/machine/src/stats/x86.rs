@@ -1,0 +1,84 @@
+//! What x86 CPUs count.
+
+use std::fmt;
+
+use lyrebird_frontend_x86::X86Cpu;
+use lyrebird_frontend_x86::cpu::counters::Counters;
+use lyrebird_softmmu::mmu::MmuStats;
+
+use super::{Account, CpuStats, Line, merge, sum};
+
+impl Account for X86Cpu {
+    fn mmu(&self) -> &MmuStats {
+        self.mmu.stats()
+    }
+
+    fn count(&self, into: &mut CpuStats) {
+        let from = &self.counters;
+        let CpuStats::X86(c) = into else {
+            *into = CpuStats::X86(from.clone());
+            return;
+        };
+        sum!(c, from; retired interrupts software shutdowns sleeps code_writes);
+        for (n, from) in c.exceptions.iter_mut().zip(&from.exceptions) {
+            *n += from;
+        }
+        merge(&mut c.unimplemented, &from.unimplemented);
+        merge(&mut c.unknown_msrs, &from.unknown_msrs);
+        merge(&mut c.gaps, &from.gaps);
+    }
+
+    fn last_words(&self) -> Option<String> {
+        self.shutdown.as_ref().map(ToString::to_string)
+    }
+}
+
+/// Writes the lines of the report.
+pub(super) fn report(c: &Counters, line: Line<'_, '_>) -> fmt::Result {
+    line(
+        "interrupts taken",
+        format!("{} external, {} by INT; {} sleeps", c.interrupts, c.software, c.sleeps),
+    )?;
+    line("stores to own code", c.code_writes.to_string())?;
+    for (vector, n) in c.exceptions.iter().enumerate().filter(|(_, n)| **n > 0) {
+        line(&format!("exception {vector}"), format!("{n} {}", name(vector)))?;
+    }
+    if c.shutdowns > 0 {
+        line("triple faults", c.shutdowns.to_string())?;
+    }
+    for (name, n) in &c.unimplemented {
+        line("unimplemented", format!("{name}, {n} times"))?;
+    }
+    for (msr, n) in &c.unknown_msrs {
+        line("unknown MSR", format!("{msr:#x}, {n} times"))?;
+    }
+    for (name, n) in &c.gaps {
+        line("not implemented", format!("{name}, {n} times"))?;
+    }
+    Ok(())
+}
+
+/// Name of an exception (SDM Vol. 3, table 6-1).
+pub(crate) fn name(vector: usize) -> &'static str {
+    match vector {
+        0 => "#DE divide error",
+        1 => "#DB debug",
+        2 => "NMI",
+        3 => "#BP breakpoint",
+        4 => "#OF overflow",
+        5 => "#BR bound range",
+        6 => "#UD invalid opcode",
+        7 => "#NM device not available",
+        8 => "#DF double fault",
+        10 => "#TS invalid TSS",
+        11 => "#NP segment not present",
+        12 => "#SS stack fault",
+        13 => "#GP general protection",
+        14 => "#PF page fault",
+        16 => "#MF x87",
+        17 => "#AC alignment check",
+        18 => "#MC machine check",
+        19 => "#XM SIMD floating point",
+        _ => "reserved",
+    }
+}
