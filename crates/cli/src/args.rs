@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use lyrebird_machine::MODELS;
+use lyrebird_machine::{MODELS, X86Model};
 
 use crate::guests::debian::Source;
 
-/// Runs a whole ARM machine in plain user space.
+/// Runs a whole ARM or x86 machine in plain user space.
 ///
 /// Without a command, boots the built-in monitor on the `virt` board. Exit codes: 0 when the guest powers off or the
 /// user quits, 124 after --timeout, 1 for bad input and host errors, 2 for a wrong command line.
@@ -40,8 +40,9 @@ pub struct RunArgs {
     /// Ready-made guest (`lyrebird guests` lists them).
     #[arg(required_unless_present_any = ["kernel", "dump_dtb"])]
     pub guest: Option<String>,
-    /// Kernel: a Linux arm64 Image (plain, gzip or EFI zboot) or an AArch64 ELF. With a guest's name: instead of the
-    /// archive's kernel, a Debian kernel package or an image.
+    /// Kernel. `virt`: a Linux arm64 Image (plain, gzip or EFI zboot) or an AArch64 ELF. `pc`: a Linux bzImage, a
+    /// multiboot kernel or a PVH ELF. With a guest's name: instead of the archive's kernel, a Debian kernel package
+    /// or an image.
     #[arg(long, value_name = "FILE")]
     pub kernel: Option<PathBuf>,
     /// Initial RAM disk; for a ready-made guest, instead of its own.
@@ -67,16 +68,16 @@ pub struct RunArgs {
 /// Settings of a machine.
 #[derive(Clone, Debug, Args)]
 pub struct MachineArgs {
-    /// Board.
-    #[arg(long, value_enum, default_value_t = Board::Virt)]
-    pub machine: Board,
-    /// CPU model; `max` has everything that is implemented.
-    #[arg(long, value_name = "MODEL", default_value = MODELS[0].name,
-          value_parser = PossibleValuesParser::new(MODELS.iter().map(|m| m.name)))]
-    pub cpu: String,
-    /// Interrupt controller version.
-    #[arg(long, value_name = "VERSION", default_value_t = 2, value_parser = clap::value_parser!(u8).range(2..=3))]
-    pub gic: u8,
+    /// Board; `virt` if not given, or what the ready-made guest is for.
+    #[arg(long, value_enum)]
+    pub machine: Option<Board>,
+    /// CPU model. `virt`: max (all that is implemented), cortex-a53, cortex-a57, cortex-a72. `pc`: x86-64-v2,
+    /// x86-64-v3, i686, 486. The first of each is the default.
+    #[arg(long, value_name = "MODEL", value_parser = PossibleValuesParser::new(all_models()))]
+    pub cpu: Option<String>,
+    /// Interrupt controller version of `virt`; 2 if not given.
+    #[arg(long, value_name = "VERSION", value_parser = clap::value_parser!(u8).range(2..=3))]
+    pub gic: Option<u8>,
     /// Guest memory, with suffix K, M, G or T.
     #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = parse_size)]
     pub memory: u64,
@@ -188,6 +189,30 @@ pub enum GuestsAction {
 pub enum Board {
     /// The ARM board of the same name as QEMU's.
     Virt,
+    /// The PC that QEMU calls `pc`.
+    Pc,
+}
+
+impl Board {
+    /// Name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Board::Virt => "virt",
+            Board::Pc => "pc",
+        }
+    }
+
+    /// Names of its CPU models, the default first.
+    pub fn models(self) -> Vec<&'static str> {
+        match self {
+            Board::Virt => MODELS.iter().map(|m| m.name).collect(),
+            Board::Pc => X86Model::ALL.iter().map(|m| m.name).collect(),
+        }
+    }
+}
+
+fn all_models() -> Vec<&'static str> {
+    [Board::Virt, Board::Pc].iter().flat_map(|b| b.models()).collect()
 }
 
 /// Tiers.
@@ -287,7 +312,7 @@ mod tests {
         let Some(Command::Run(r)) = cli.command else { panic!("run") };
         assert_eq!(
             (r.machine.gic, r.machine.timeout, r.machine.tier),
-            (2, Some(Duration::from_secs(300)), TierArg::T1)
+            (Some(2), Some(Duration::from_secs(300)), TierArg::T1)
         );
         assert_eq!(r.machine.serial, Serial::File("out".into()));
         assert!(Cli::try_parse_from(["lyrebird", "run"]).is_err());

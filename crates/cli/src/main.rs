@@ -6,6 +6,7 @@
 mod args;
 mod console;
 mod guests;
+mod machine;
 mod message;
 mod run;
 mod terminal;

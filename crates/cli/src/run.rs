@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail};
 use lyrebird_machine::fdt::{Chosen, Seeds};
 use lyrebird_machine::{
-    BootFiles, CpuModel, EngineConfig, GicVersion, MachineError, MachineStats, Outcome, RunOptions, Tier,
-    VirtConfig, VirtMachine,
+    BootFiles, EngineConfig, MachineError, MachineStats, Outcome, RunOptions, Tier, VirtConfig, VirtMachine,
 };
 
-use crate::args::{MachineArgs, RunArgs, Serial, TierArg};
+use crate::args::{Board, MachineArgs, RunArgs, Serial, TierArg};
 use crate::console::{self, Console, Pump};
 use crate::guests;
+use crate::machine::{Config, Machine};
 use crate::message::{self, note};
 use crate::terminal::{RawTerminal, signals};
 
@@ -48,24 +48,41 @@ struct Job {
 
 /// Boots the built-in monitor.
 pub fn monitor(args: &MachineArgs) -> Result<u8> {
+    let config = Config::new(args, Board::Virt)?;
+    if !matches!(config, Config::Virt(_)) {
+        bail!(
+            "there is no built-in monitor for the pc board; give --kernel FILE or a guest's name to `lyrebird run`"
+        );
+    }
     let files = BootFiles { kernel: MONITOR.to_vec(), ..BootFiles::default() };
     // Ctrl-U discards a line that was begun.
-    boot(args, Job { what: String::from("the monitor"), files, paths: Vec::new(), at_end: b"\x15off\r" })
+    let job = Job { what: String::from("the monitor"), files, paths: Vec::new(), at_end: b"\x15off\r" };
+    boot(args, config, job)
 }
 
 /// `lyrebird run`.
 pub fn run(args: &RunArgs) -> Result<u8> {
-    let config = config(&args.machine)?;
+    let named = args.guest.as_deref().map(guests::named).transpose()?;
+    let config = Config::new(&args.machine, named.map_or(Board::Virt, |g| g.board))?;
+    if let Some(guest) = named
+        && guest.board != config.board()
+    {
+        bail!("{} is for --machine {}, not {}", guest.name, guest.board.name(), config.board().name());
+    }
+    if config.board() == Board::Pc && (args.dtb.is_some() || args.dump_dtb.is_some()) {
+        bail!("the pc board has no device tree: give --dtb and --dump-dtb with --machine virt");
+    }
     // Before anything is fetched.
     config.check()?;
-    let dtb = args.dtb.as_deref().map(|p| read("device tree", p, config.memory)).transpose()?;
-    let job = match (&args.guest, &args.kernel) {
-        (Some(name), _) => guest(name, args, config.memory)?,
+    let memory = args.machine.memory;
+    let dtb = args.dtb.as_deref().map(|p| read("device tree", p, memory)).transpose()?;
+    let job = match (named, &args.kernel) {
+        (Some(named), _) => guest(named, args, memory)?,
         (None, Some(path)) => Job {
             what: path.display().to_string(),
             files: BootFiles {
-                kernel: read("kernel", path, config.memory)?,
-                initrd: initrd(args, config.memory)?,
+                kernel: read("kernel", path, memory)?,
+                initrd: initrd(args, memory)?,
                 // A tree that was given keeps its own command line.
                 cmdline: args.append.clone().or_else(|| dtb.is_none().then(String::new)),
                 dtb: None,
@@ -75,22 +92,23 @@ pub fn run(args: &RunArgs) -> Result<u8> {
         },
         // The command line demands a kernel for everything but this.
         (None, None) => {
+            let Config::Virt(config) = &config else { bail!("nothing to boot; give --kernel FILE") };
             let chosen = Chosen { bootargs: args.append.as_deref(), initrd: None, seeds: Seeds::default() };
-            return dump_dtb(args, &VirtMachine::device_tree(&config, None, &chosen)?);
+            return dump_dtb(args, &VirtMachine::device_tree(config, None, &chosen)?);
         }
     };
     let mut job = Job { files: BootFiles { dtb, ..job.files }, ..job };
     job.paths.extend(args.initrd.clone().map(|p| ("initrd", p)));
     job.paths.extend(args.dtb.clone().map(|p| ("device tree", p)));
-    if args.dump_dtb.is_some() {
+    if let (Some(_), Config::Virt(config)) = (&args.dump_dtb, &config) {
         let console = Console::start(io::sink())?;
         // Reproducible: the same command line gives the same tree.
-        let config = VirtConfig { seeds: Some(Seeds::default()), ..config };
+        let config = VirtConfig { seeds: Some(Seeds::default()), ..config.clone() };
         let mut machine = VirtMachine::new(config, console)?;
         machine.load(job.files).map_err(|e| cannot_boot(e, &job.what, &job.paths))?;
         return dump_dtb(args, machine.dtb().unwrap_or_default());
     }
-    boot(&args.machine, job)
+    boot(&args.machine, config, job)
 }
 
 fn dump_dtb(args: &RunArgs, dtb: &[u8]) -> Result<u8> {
@@ -101,15 +119,14 @@ fn dump_dtb(args: &RunArgs, dtb: &[u8]) -> Result<u8> {
 }
 
 /// A ready-made guest, with what the command line says otherwise.
-fn guest(name: &str, args: &RunArgs, memory: u64) -> Result<Job> {
-    let guest = guests::named(name)?;
+fn guest(guest: &guests::Guest, args: &RunArgs, memory: u64) -> Result<Job> {
     let ready = guests::debian::ready(guest, &args.source.source(args.kernel.clone()))?;
     let cmdline = match &args.append {
         Some(more) => format!("{} {more}", guest.append),
         None => guest.append.to_string(),
     };
     Ok(Job {
-        what: format!("{name} ({})", ready.versions.lines().next().unwrap_or_default()),
+        what: format!("{} ({})", guest.name, ready.versions.lines().next().unwrap_or_default()),
         files: BootFiles {
             kernel: ready.kernel,
             initrd: Some(initrd(args, memory)?.unwrap_or(ready.initrd)),
@@ -158,15 +175,6 @@ fn cannot_boot(error: MachineError, what: &str, paths: &[(&str, PathBuf)]) -> an
     anyhow::Error::from(error).context(format!("cannot boot {what}"))
 }
 
-fn config(args: &MachineArgs) -> Result<VirtConfig> {
-    Ok(VirtConfig {
-        memory: args.memory,
-        gic: if args.gic == 2 { GicVersion::V2 } else { GicVersion::V3 },
-        cpu: CpuModel::by_name(&args.cpu).ok_or_else(|| anyhow!("cpu: no model {}", args.cpu))?,
-        seeds: None,
-    })
-}
-
 fn options(args: &MachineArgs) -> RunOptions {
     let tier = match args.tier {
         TierArg::T0 => Tier::T0,
@@ -181,8 +189,7 @@ fn options(args: &MachineArgs) -> RunOptions {
 }
 
 /// Builds the machine, runs it, and says how it ended.
-fn boot(args: &MachineArgs, job: Job) -> Result<u8> {
-    let config = config(args)?;
+fn boot(args: &MachineArgs, config: Config, job: Job) -> Result<u8> {
     let (console, output) = match &args.serial {
         Serial::Stdio => (Console::start(io::stdout())?, String::from("standard output")),
         Serial::File(path) => {
@@ -191,9 +198,8 @@ fn boot(args: &MachineArgs, job: Job) -> Result<u8> {
             (Console::start(file)?, name)
         }
     };
-    let board =
-        format!("virt board, {}, GICv{}, {}", config.cpu.name, args.gic, message::size(config.memory));
-    let mut machine = VirtMachine::new(config, console.clone())?;
+    let board = config.describe();
+    let mut machine = Machine::new(config, console.clone())?;
     console.attach(machine.power().clone());
     machine.load(job.files).map_err(|e| cannot_boot(e, &job.what, &job.paths))?;
 
@@ -203,19 +209,15 @@ fn boot(args: &MachineArgs, job: Job) -> Result<u8> {
     let mut raw = None;
     if args.serial == Serial::Stdio {
         raw = RawTerminal::enter()?;
-        let (serial, key) = (machine.serial().clone(), machine.power_key());
+        let (poll, press) = (machine.poll_serial(), machine.press_power_key());
         let pump = Pump {
             escape: raw.is_some(),
             at_end: if raw.is_some() { b"" } else { job.at_end },
-            poll: Box::new(move || serial.poll()),
+            poll,
             command: Box::new(move |c| match c {
                 console::Command::Quit => power.request(Outcome::Quit),
                 console::Command::Help => message::print(console::HELP),
-                console::Command::PowerKey => {
-                    key.set(true);
-                    std::thread::sleep(Duration::from_millis(100));
-                    key.set(false);
-                }
+                console::Command::PowerKey => press(),
             }),
         };
         pump.start(console.clone(), io::stdin())?;
@@ -237,6 +239,9 @@ fn boot(args: &MachineArgs, job: Job) -> Result<u8> {
         message::print("\n");
     }
     let (outcome, stats) = ended?;
+    for text in &stats.last_words {
+        note(text);
+    }
     note(&ending(outcome, &stats));
     if args.stats {
         message::print(&stats.to_string());
@@ -249,12 +254,14 @@ fn boot(args: &MachineArgs, job: Job) -> Result<u8> {
     match outcome {
         Outcome::PowerOff | Outcome::Reset | Outcome::Quit => Ok(SUCCESS),
         Outcome::Timeout => Ok(TIMED_OUT),
+        // As QEMU has it: a guest cannot choose 0.
+        Outcome::Exit(status) => Ok(status as u8),
         Outcome::Stopped => bail!("the engine stopped for no reason known; please report this"),
     }
 }
 
 /// Runs the machine on a thread with room for the interpreter.
-fn run_machine(mut machine: VirtMachine, options: RunOptions) -> Result<(Outcome, MachineStats)> {
+fn run_machine(mut machine: Machine, options: RunOptions) -> Result<(Outcome, MachineStats)> {
     let vcpu = std::thread::Builder::new()
         .name(String::from("vcpu"))
         .stack_size(VCPU_STACK)
@@ -276,6 +283,7 @@ fn ending(outcome: Outcome, stats: &MachineStats) -> String {
             format!("the guest reset the machine after {seconds:.1} s; --no-reboot ends it here")
         }
         Outcome::Timeout => format!("stopped by --timeout after {seconds:.1} s"),
+        Outcome::Exit(status) => format!("the guest ended with status {status} after {seconds:.1} s"),
         Outcome::Quit => format!("stopped after {seconds:.1} s"),
         Outcome::Stopped => format!("stopped for no reason known after {seconds:.1} s"),
     }

@@ -98,15 +98,16 @@ fn local(what: &str, file: &Path) -> String {
     format!("{what} from {}", file.display())
 }
 
-fn initrd_of(busybox: &[u8], whose: &str) -> Result<Vec<u8>> {
+fn initrd_of(guest: &Guest, busybox: &[u8], whose: &str) -> Result<Vec<u8>> {
+    let arch = guest.arch;
     if !busybox.starts_with(b"\x7fELF") {
         bail!(
-            "{whose} is not an ELF program; give the package busybox-static for arm64 or the program in it"
+            "{whose} is not an ELF program; give the package busybox-static for {arch} or the program in it"
         );
     }
-    // e_machine, EM_AARCH64.
-    if busybox.get(18..20) != Some(&[183, 0]) {
-        bail!("{whose} is a program for another processor; give the package busybox-static for arm64");
+    // e_machine.
+    if busybox.get(18..20) != Some(&[guest.elf_machine, 0]) {
+        bail!("{whose} is a program for another processor; give the package busybox-static for {arch}");
     }
     initramfs::build(busybox, initramfs::INIT)
 }
@@ -127,14 +128,14 @@ fn local_kernel(source: &Source) -> Result<Option<Vec<u8>>> {
     source.kernel.as_deref().map(|f| from_file(f, is_kernel)).transpose()
 }
 
-fn local_initrd(source: &Source) -> Result<Option<Vec<u8>>> {
+fn local_initrd(guest: &Guest, source: &Source) -> Result<Option<Vec<u8>>> {
     let Some(file) = source.busybox.as_deref() else { return Ok(None) };
-    Ok(Some(initrd_of(&from_file(file, is_busybox)?, &file.display().to_string())?))
+    Ok(Some(initrd_of(guest, &from_file(file, is_busybox)?, &file.display().to_string())?))
 }
 
 /// A guest to boot: local files where given, the rest from the cache, fetched first if it is not there.
 pub fn ready(guest: &Guest, source: &Source) -> Result<Ready> {
-    let (kernel, initrd) = (local_kernel(source)?, local_initrd(source)?);
+    let (kernel, initrd) = (local_kernel(source)?, local_initrd(guest, source)?);
     let mut versions = Vec::new();
     versions.extend(source.kernel.as_deref().map(|f| local("kernel", f)));
     versions.extend(source.busybox.as_deref().map(|f| local("busybox", f)));
@@ -159,7 +160,7 @@ pub fn fetch_guest(guest: &Guest, source: &Source) -> Result<Files> {
     let root = cache::root(source.cache.as_deref())?;
     let out = cache::files(&root, guest.name, &source.suite);
     std::fs::create_dir_all(&out.dir).with_context(|| format!("create directory {}", out.dir.display()))?;
-    let (kernel, initrd) = (local_kernel(source)?, local_initrd(source)?);
+    let (kernel, initrd) = (local_kernel(source)?, local_initrd(guest, source)?);
     let index = match (&kernel, &initrd) {
         (Some(_), Some(_)) => Index::default(),
         _ => source.index(&root, guest.arch)?,
@@ -197,7 +198,7 @@ pub fn fetch_guest(guest: &Guest, source: &Source) -> Result<Files> {
     };
     let initrd = match initrd {
         Some(bytes) => bytes,
-        None => initrd_of(&unpack(&busybox_package, is_busybox)?, "busybox of the archive")?,
+        None => initrd_of(guest, &unpack(&busybox_package, is_busybox)?, "busybox of the archive")?,
     };
     // The list of versions says that the guest is complete: away first, written last.
     drop(std::fs::remove_file(&out.versions));

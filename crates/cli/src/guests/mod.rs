@@ -10,6 +10,8 @@ pub mod initramfs;
 
 use anyhow::{Result, anyhow};
 
+use crate::args::Board;
+
 /// A guest that `lyrebird run NAME` knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Guest {
@@ -17,8 +19,12 @@ pub struct Guest {
     pub name: &'static str,
     /// One line for `lyrebird guests list`.
     pub about: &'static str,
+    /// The board it runs on.
+    pub board: Board,
     /// Debian architecture.
     pub arch: &'static str,
+    /// `e_machine` of its programs: EM_AARCH64, EM_X86_64 or EM_386.
+    pub elf_machine: u8,
     /// Kernel meta package.
     pub kernel: &'static str,
     /// Kernel command line.
@@ -30,16 +36,56 @@ pub const GUESTS: &[Guest] = &[
     Guest {
         name: "debian-arm64",
         about: "Debian cloud kernel and BusyBox shell on the arm64 `virt` board",
+        board: Board::Virt,
         arch: "arm64",
+        elf_machine: 183,
         kernel: "linux-image-cloud-arm64",
         append: "console=ttyAMA0",
     },
     Guest {
         name: "debian-arm64-full",
         about: "Debian full kernel and BusyBox shell on the arm64 `virt` board",
+        board: Board::Virt,
         arch: "arm64",
+        elf_machine: 183,
         kernel: "linux-image-arm64",
         append: "console=ttyAMA0",
+    },
+    Guest {
+        name: "debian-amd64",
+        about: "Debian cloud kernel and BusyBox shell on the 64-bit `pc` board",
+        board: Board::Pc,
+        arch: "amd64",
+        elf_machine: 62,
+        kernel: "linux-image-cloud-amd64",
+        append: "console=ttyS0",
+    },
+    Guest {
+        name: "debian-amd64-full",
+        about: "Debian full kernel and BusyBox shell on the 64-bit `pc` board",
+        board: Board::Pc,
+        arch: "amd64",
+        elf_machine: 62,
+        kernel: "linux-image-amd64",
+        append: "console=ttyS0",
+    },
+    Guest {
+        name: "debian-i386",
+        about: "Debian 686-pae kernel and BusyBox shell on the 32-bit `pc` board",
+        board: Board::Pc,
+        arch: "i386",
+        elf_machine: 3,
+        kernel: "linux-image-686-pae",
+        append: "console=ttyS0",
+    },
+    Guest {
+        name: "debian-i386-full",
+        about: "Debian 686 kernel without PAE and BusyBox shell on the 32-bit `pc` board",
+        board: Board::Pc,
+        arch: "i386",
+        elf_machine: 3,
+        kernel: "linux-image-686",
+        append: "console=ttyS0",
     },
 ];
 
@@ -52,6 +98,6 @@ pub fn named(name: &str) -> Result<&'static Guest> {
         } else {
             String::new()
         };
-        anyhow!("no guest {name:?}; there are {}{file}", names.join(" and "))
+        anyhow!("no guest {name:?}; there are {}{file}", names.join(", "))
     })
 }
