@@ -47,7 +47,7 @@ fn usage_errors_exit_2() {
         &["run", "--kernel", "k", "--memory", "lots"],
         &["run", "--kernel", "k", "--memory", "-1G"],
         &["run", "--kernel", "k", "--cpu", "z80"],
-        &["run", "--kernel", "k", "--machine", "pc"],
+        &["run", "--kernel", "k", "--machine", "q35"],
         &["run", "--kernel", "k", "--serial", "tcp:1"],
         &["run", "--kernel", "k", "--timeout", "soon"],
         &["run", "--kernel", "k", "--dtb", "a", "--dump-dtb", "b"],
@@ -119,6 +119,71 @@ fn power_off_exits_0_and_timeout_124() {
     }
     let (code, _, err) = run(&["run", "--kernel", &off, "--verify"]);
     assert_eq!(code, 0, "{err}");
+}
+
+/// A multiboot kernel of 32-bit code at 1 MiB.
+fn multiboot(flags: u32, code: &[u8]) -> Vec<u8> {
+    const MAGIC: u32 = 0x1bad_b002;
+    let sum = 0u32.wrapping_sub(MAGIC).wrapping_sub(flags);
+    let words = [MAGIC, flags, sum, 0x10_0000, 0x10_0000, 0, 0, 0x10_0020];
+    words.iter().flat_map(|w| w.to_le_bytes()).chain(code.iter().copied()).collect()
+}
+
+/// `mov dx, 0x3f8; mov al, 'K'; out dx, al; mov dx, 0x604; mov ax, 0x2000; out dx, ax; jmp .`
+const PC_OFF: &[u8] = b"\x66\xba\xf8\x03\xb0K\xee\x66\xba\x04\x06\x66\xb8\x00\x20\x66\xef\xeb\xfe";
+
+#[test]
+fn a_pc_runs() {
+    let dir = TempDir::new().unwrap();
+    let pc = |args: &[&str]| run(&[&["run", "--machine", "pc", "--kernel"], args].concat());
+    let off = write(&dir, "off", &multiboot(0x1_0000, PC_OFF));
+    for model in ["x86-64-v2", "x86-64-v3", "i686", "486"] {
+        let (code, out, err) = pc(&[&off, "--cpu", model]);
+        assert_eq!((code, out.as_str()), (0, "K"), "{err}");
+        assert!(err.contains(&format!("pc board, {model}")) && err.contains("powered off"), "{err}");
+    }
+    // mov al, 1; out 0xf4, al
+    let exit = write(&dir, "exit", &multiboot(0x1_0000, b"\xb0\x01\xe6\xf4\xeb\xfe"));
+    let (code, _, err) = pc(&[&exit]);
+    assert_eq!(code, 3, "{err}");
+    // ud2, without an IDT
+    let fault = write(&dir, "fault", &multiboot(0x1_0000, b"\x0f\x0b"));
+    let (code, _, err) = pc(&[&fault, "--no-reboot"]);
+    assert_eq!(code, 0, "{err}");
+    assert!(err.contains("triple fault at 0010:100020: vector 6") && err.contains("reset"), "{err}");
+    let (code, _, err) = pc(&[&fault, "--timeout", "0.5"]);
+    assert_eq!(code, 124, "it begins again and again: {err}");
+}
+
+#[test]
+fn bad_input_for_a_pc_is_named() {
+    let dir = TempDir::new().unwrap();
+    let pc = |args: &[&str], words: &[&str]| {
+        refused(&[&["run", "--machine", "pc", "--kernel"], args].concat(), words);
+    };
+    let off = write(&dir, "off", &multiboot(0x1_0000, PC_OFF));
+    pc(&[&off, "--cpu", "cortex-a53"], &["cortex-a53", "x86-64-v2"]);
+    pc(&[&off, "--gic", "3"], &["--gic"]);
+    pc(&[&off, "--dtb", &off], &["device tree"]);
+    pc(&[&off, "--cpu", "486", "--memory", "4G"], &["memory: "]);
+    pc(&[&write(&dir, "arm", &elf(&OFF))], &["arm: ", "AArch64", "pc board"]);
+    pc(&[&write(&dir, "video", &multiboot(4, PC_OFF))], &["video: ", "flags 0x4"]);
+    // A setup header, and a sector of code that says that it is 64-bit.
+    let mut linux = vec![0; 1536];
+    linux[0x1f1] = 1;
+    linux[0x1f4] = 32;
+    linux[0x1fe..0x208].copy_from_slice(b"\x55\xaa\xeb\x6aHdrS\x0f\x02");
+    linux[0x211] = 1;
+    linux[0x231] = 0x10;
+    linux[0x236] = 1;
+    let whole = write(&dir, "linux", &linux);
+    pc(&[&whole, "--cpu", "i686"], &["64-bit", "i686", "--cpu x86-64-v2"]);
+    refused(&["run", "--kernel", &whole], &["bzImage", "--machine pc"]);
+    pc(&[&whole, "--append", "x"], &["append: ", "the kernel takes 0"]);
+    pc(&[&write(&dir, "cut", &linux[..1024])], &["cut: truncated"]);
+    linux[0x206] = 4;
+    pc(&[&write(&dir, "old", &linux)], &["old: boot protocol 2.04 is too old"]);
+    refused(&["run", "debian-amd64", "--machine", "virt"], &["debian-amd64 is for --machine pc"]);
 }
 
 #[test]
