@@ -81,10 +81,10 @@ impl Guest {
         poke(PDPT + 8, PD | 0x27);
         poke(PD, PT | 0x27);
         for at in (0..CODE_LEN as u64).step_by(0x1000) {
-            poke(PT + (CODE + at >> 12 & 511) * 8, RAM + at | LEAF);
+            poke(PT + ((CODE + at) >> 12 & 511) * 8, (RAM + at) | LEAF);
         }
         for at in (0..WINDOW_LEN as u64).step_by(0x1000) {
-            poke(PT + (WINDOW + at >> 12 & 511) * 8, RAM + 0x8000 + at | LEAF);
+            poke(PT + ((WINDOW + at) >> 12 & 511) * 8, (RAM + 0x8000 + at) | LEAF);
         }
         let cpu = &mut self.cpu;
         let c = &mut cpu.control;
@@ -132,7 +132,7 @@ impl Guest {
         let mut x = X87 { cw, sw, ..X87::new() };
         x.tw = 0;
         for i in 0..8u16 {
-            let r = usize::from(top + i & 7);
+            let r = usize::from((top + i) & 7);
             let b = s.st(i.into());
             let m = u64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]);
             x.regs[r] = (m, u16::from_le_bytes([b[8], b[9]]));
@@ -167,7 +167,7 @@ impl Guest {
         s.fx[0..2].copy_from_slice(&x.cw.to_le_bytes());
         s.fx[2..4].copy_from_slice(&x.sw.to_le_bytes());
         for i in 0..8u16 {
-            let (m, se) = x.regs[usize::from((x.sw >> 11) + i & 7)];
+            let (m, se) = x.regs[usize::from(((x.sw >> 11) + i) & 7)];
             s.fx[32 + 16 * usize::from(i)..][..8].copy_from_slice(&m.to_le_bytes());
             s.fx[40 + 16 * usize::from(i)..][..2].copy_from_slice(&se.to_le_bytes());
             s.fx[4] |= ((x.tw >> (2 * i) & 3 != 3) as u8) << i;

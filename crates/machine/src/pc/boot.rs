@@ -246,7 +246,7 @@ fn gdt(long: bool) -> Vec<u8> {
 fn identity() -> Vec<u8> {
     const PRESENT_WRITABLE: u64 = 3;
     const LARGE: u64 = 1 << 7;
-    let table = |n: u64| PAGE_TABLES + n * PAGE | PRESENT_WRITABLE;
+    let table = |n: u64| (PAGE_TABLES + n * PAGE) | PRESENT_WRITABLE;
     let mut entries = vec![0u64; 6 * 512];
     entries[0] = table(1);
     for n in 0..4 {

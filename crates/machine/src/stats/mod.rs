@@ -44,6 +44,7 @@ use sum;
 
 /// Events of the CPUs of a machine, by architecture.
 #[derive(Clone, Debug, Default)]
+#[allow(clippy::large_enum_variant, reason = "there is one in a run")]
 pub enum CpuStats {
     /// Nothing has run.
     #[default]

@@ -189,7 +189,7 @@ fn xsave_and_xrstor() {
 fn masked_elements_do_not_fault() {
     let mut m = machine();
     for i in 0..4 {
-        m.poke(DATA + 8 * i, 0x1111_1111 * (2 * i + 1) | (0x1111_1111 * (2 * i + 2)) << 32);
+        m.poke(DATA + 8 * i, (0x1111_1111 * (2 * i + 1)) | (0x1111_1111 * (2 * i + 2)) << 32);
     }
     let mask = V128([0x8000_0000, 0x8000_0000]);
     m.cpu.core.vregs[1] = V128([!0, !0]);

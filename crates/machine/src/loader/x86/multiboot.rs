@@ -101,7 +101,7 @@ impl MultibootImage {
         let data = bytes[start as usize..(start + size) as usize].to_vec();
         let memory_size = match bss_end {
             0 => size,
-            end => end.checked_sub(load).unwrap_or(0).max(size),
+            end => end.saturating_sub(load).max(size),
         };
         if entry.wrapping_sub(load) >= memory_size {
             return Err(bad(format!("the entry point {entry:#x} is not loaded")));
