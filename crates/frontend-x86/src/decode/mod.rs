@@ -26,7 +26,7 @@ pub fn length(bytes: &[u8], pc: u64, mode: Mode) -> Option<usize> {
 }
 
 /// Decodes the instruction at the linear address `pc` and hands its meaning to `v`. `bytes` end with the page or
-/// after [`LONGEST`]. Returns what `v` made of it and the length in bytes (in this page).
+/// after 15 bytes. Returns what `v` made of it and the length in bytes (in this page).
 pub fn decode<V: Visitor<X86Cpu>>(bytes: &[u8], pc: u64, mode: Mode, v: V) -> (V::Out, usize) {
     let (i, error) = instruction(bytes, pc, mode);
     if error == DecoderError::NoMoreBytes {
