@@ -31,7 +31,9 @@ pub fn guests(args: &GuestsArgs) -> Result<()> {
         Some(GuestsAction::Remove { name, cache }) => remove(name, cache),
         Some(GuestsAction::Path { name, cache, suite }) => {
             let root = cache::root(cache.cache.as_deref())?;
-            let files = cache::files(&root, named(name)?.name, suite);
+            let guest = named(name)?;
+            let suite = guest.suite(suite);
+            let files = cache::files(&root, guest.name, suite);
             if !files.complete() {
                 bail!("{name} of suite {suite} is not here; fetch it with: lyrebird guests fetch {name}");
             }

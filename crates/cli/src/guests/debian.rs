@@ -135,6 +135,7 @@ fn local_initrd(guest: &Guest, source: &Source) -> Result<Option<Vec<u8>>> {
 
 /// A guest to boot: local files where given, the rest from the cache, fetched first if it is not there.
 pub fn ready(guest: &Guest, source: &Source) -> Result<Ready> {
+    let source = &Source { suite: guest.suite(&source.suite).to_string(), ..source.clone() };
     let (kernel, initrd) = (local_kernel(source)?, local_initrd(guest, source)?);
     let mut versions = Vec::new();
     versions.extend(source.kernel.as_deref().map(|f| local("kernel", f)));
@@ -157,6 +158,7 @@ pub fn ready(guest: &Guest, source: &Source) -> Result<Ready> {
 
 /// Fetches a guest into the cache, or brings it up to date there; local files take the place of the archive's.
 pub fn fetch_guest(guest: &Guest, source: &Source) -> Result<Files> {
+    let source = &Source { suite: guest.suite(&source.suite).to_string(), ..source.clone() };
     let root = cache::root(source.cache.as_deref())?;
     let out = cache::files(&root, guest.name, &source.suite);
     std::fs::create_dir_all(&out.dir).with_context(|| format!("create directory {}", out.dir.display()))?;

@@ -89,6 +89,13 @@ pub const GUESTS: &[Guest] = &[
     },
 ];
 
+impl Guest {
+    /// The suite to take it from where `asked` for: Debian 12 is the last with kernels for i386.
+    pub fn suite<'a>(&self, asked: &'a str) -> &'a str {
+        if self.arch == "i386" && asked == "stable" { "bookworm" } else { asked }
+    }
+}
+
 /// The guest called `name`.
 pub fn named(name: &str) -> Result<&'static Guest> {
     GUESTS.iter().find(|g| g.name == name).ok_or_else(|| {
