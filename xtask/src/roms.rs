@@ -9,19 +9,32 @@ use anyhow::{Context, Result, bail, ensure};
 const GCC: &str = "aarch64-linux-gnu-gcc";
 const LD: &str = "aarch64-linux-gnu-ld";
 const QEMU: &str = "qemu-system-aarch64";
+const X86_GCC: &str = "x86_64-linux-gnu-gcc";
+const X86_LD: &str = "x86_64-linux-gnu-ld";
+const X86_OBJCOPY: &str = "x86_64-linux-gnu-objcopy";
+const X86_QEMU: &str = "qemu-system-x86_64";
 /// The directory of what all ROMs share.
 const LIB: &str = "lib";
 /// Needs input; its output is not fixed.
 const INTERACTIVE: &str = "monitor";
 
+/// The directories of x86 sources, and the widths of code each is built for.
+const X86: &[(&str, &[u32])] = &[
+    ("apic", &[32, 64]),
+    ("exceptions", &[32, 64]),
+    ("fpu", &[32, 64]),
+    ("modes", &[32]),
+    ("paging", &[32, 64]),
+    ("smc", &[32, 64]),
+    ("strings", &[32, 64]),
+    ("tasks", &[32]),
+];
+
 /// No paths, no build identity, no libraries: the same sources and tools make the same bytes.
 const FLAGS: &[&str] = &[
     "-std=gnu11",
     "-O2",
-    "-march=armv8-a",
     "-mgeneral-regs-only",
-    "-mstrict-align",
-    "-mcmodel=small",
     "-ffreestanding",
     "-fno-pic",
     "-fno-pie",
@@ -47,11 +60,15 @@ const FLAGS: &[&str] = &[
     "-Wl,-z,max-page-size=4096",
     "-Wl,-T,lib/rom.ld",
 ];
+const ARM_FLAGS: &[&str] = &["-march=armv8-a", "-mstrict-align", "-mcmodel=small"];
+const X86_FLAGS: &[&str] = &["-fcf-protection=none", "-Ilib", "-Wl,--no-warn-rwx-segments"];
+const X86_32_FLAGS: &[&str] = &["-m32", "-march=i686", "-mpreferred-stack-boundary=2"];
+const X86_64_FLAGS: &[&str] = &["-m64", "-mno-red-zone", "-mcmodel=small"];
 
 const USAGE: &str = "usage: cargo xtask roms [--check | --qemu] [NAME]...
   (nothing)  build into test-roms/prebuilt
   --check    build elsewhere and compare with test-roms/prebuilt byte by byte
-  --qemu     run test-roms/prebuilt under qemu-system-aarch64, compare with test-roms/expected";
+  --qemu     run test-roms/prebuilt under qemu-system-aarch64 and -x86_64, compare with test-roms/expected";
 
 /// Which of the three.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -59,6 +76,31 @@ enum Mode {
     Build,
     Check,
     Qemu,
+}
+
+/// What a ROM is built for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Target {
+    Arm,
+    /// x86, the `pc` board: bits of its code.
+    X86(u32),
+}
+
+/// A ROM.
+#[derive(Clone)]
+struct Rom {
+    /// Its image's name, without extension.
+    name: String,
+    /// The directory of its sources.
+    dir: String,
+    target: Target,
+}
+
+impl Rom {
+    /// The directory below `test-roms` that its sources and their library are in.
+    fn src(&self) -> &'static str {
+        if self.target == Target::Arm { "src" } else { "x86" }
+    }
 }
 
 /// Runs the command with the arguments after `roms`.
@@ -75,38 +117,46 @@ pub fn main(args: &[String]) -> Result<()> {
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("test-roms");
     let all = all(&root.join("src"))?;
-    if let Some(n) = names.iter().find(|n| !all.contains(n)) {
+    if let Some(n) = names.iter().find(|n| all.iter().all(|r| r.name != **n)) {
+        let all: Vec<&str> = all.iter().map(|r| r.name.as_str()).collect();
         bail!("roms: no ROM {n}; there are {}", all.join(", "));
     }
-    let names = if names.is_empty() { all } else { names };
+    let wanted = |r: &Rom| names.is_empty() || names.contains(&r.name);
+    let roms: Vec<Rom> = all.into_iter().filter(wanted).collect();
     match mode {
         Mode::Build => {
             let prebuilt = root.join("prebuilt");
-            for name in &names {
-                let elf = prebuilt.join(format!("{name}.elf"));
-                build(&root.join("src"), name, &elf)?;
-                println!("{name}: {} bytes", fs::metadata(&elf)?.len());
+            for rom in &roms {
+                let elf = prebuilt.join(format!("{}.elf", rom.name));
+                build(&root, rom, &elf)?;
+                println!("{}: {} bytes", rom.name, fs::metadata(&elf)?.len());
             }
             fs::write(prebuilt.join("TOOLCHAIN"), toolchain()?)?;
             Ok(())
         }
-        Mode::Check => check(&root, &names),
-        Mode::Qemu => qemu(&root, &names),
+        Mode::Check => check(&root, &roms),
+        Mode::Qemu => qemu(&root, &roms),
     }
 }
 
-/// The ROMs: the directories beside the library.
-fn all(src: &Path) -> Result<Vec<String>> {
-    let mut names = Vec::new();
+/// The ROMs: the directories beside the library, and those for x86.
+fn all(src: &Path) -> Result<Vec<Rom>> {
+    let mut roms = Vec::new();
     for entry in fs::read_dir(src).with_context(|| format!("reading {}", src.display()))? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
         if entry.file_type()?.is_dir() && name != LIB {
-            names.push(name);
+            roms.push(Rom { dir: name.clone(), name, target: Target::Arm });
         }
     }
-    names.sort();
-    Ok(names)
+    roms.sort_by(|a, b| a.name.cmp(&b.name));
+    for (dir, widths) in X86 {
+        for bits in *widths {
+            let name = if *bits == 64 { format!("x86-{dir}-64") } else { format!("x86-{dir}") };
+            roms.push(Rom { name, dir: String::from(*dir), target: Target::X86(*bits) });
+        }
+    }
+    Ok(roms)
 }
 
 /// C and assembly files of a directory, as paths relative to `src`, in a fixed order.
@@ -122,32 +172,43 @@ fn sources(src: &Path, dir: &str) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn build(src: &Path, name: &str, elf: &Path) -> Result<()> {
-    let mut command = Command::new(GCC);
+fn build(root: &Path, rom: &Rom, elf: &Path) -> Result<()> {
+    let src = root.join(rom.src());
+    let (gcc, package, more) = match rom.target {
+        Target::Arm => (GCC, "gcc-aarch64-linux-gnu", [ARM_FLAGS, &[]]),
+        Target::X86(64) => (X86_GCC, "gcc, elsewhere gcc-x86-64-linux-gnu", [X86_FLAGS, X86_64_FLAGS]),
+        Target::X86(_) => (X86_GCC, "gcc, elsewhere gcc-x86-64-linux-gnu", [X86_FLAGS, X86_32_FLAGS]),
+    };
+    let mut command = Command::new(gcc);
     // Relative names only, so that no path can end up in the image.
-    command.current_dir(src).args(FLAGS).arg("-o").arg(elf);
-    command.args(sources(src, LIB)?).args(sources(src, name)?);
-    let status =
-        command.status().with_context(|| format!("running {GCC} (Debian package gcc-aarch64-linux-gnu)"))?;
-    ensure!(status.success(), "roms: {name} does not build");
+    command.current_dir(&src).args(FLAGS).args(more.concat()).arg("-o").arg(elf);
+    command.args(sources(&src, LIB)?).args(sources(&src, &rom.dir)?);
+    let status = command.status().with_context(|| format!("running {gcc} (Debian package {package})"))?;
+    ensure!(status.success(), "roms: {} does not build", rom.name);
+    if rom.target == Target::X86(64) {
+        // Multiboot is for 32-bit ELF files, whatever is in them.
+        let status = Command::new(X86_OBJCOPY).args(["-O", "elf32-i386"]).arg(elf).status();
+        let status = status.with_context(|| format!("running {X86_OBJCOPY}"))?;
+        ensure!(status.success(), "roms: {} cannot be made a 32-bit file", rom.name);
+    }
     Ok(())
 }
 
 /// First lines of the tools' version reports.
 fn toolchain() -> Result<String> {
     let mut text = String::new();
-    for tool in [GCC, LD] {
+    for tool in [GCC, LD, X86_GCC, X86_LD] {
         let out = Command::new(tool)
             .arg("--version")
             .output()
-            .with_context(|| format!("running {tool} (Debian package gcc-aarch64-linux-gnu)"))?;
+            .with_context(|| format!("running {tool} (Debian packages gcc-aarch64-linux-gnu, gcc)"))?;
         text += String::from_utf8_lossy(&out.stdout).lines().next().unwrap_or_default();
         text.push('\n');
     }
     Ok(text)
 }
 
-fn check(root: &Path, names: &[String]) -> Result<()> {
+fn check(root: &Path, roms: &[Rom]) -> Result<()> {
     let recorded =
         fs::read_to_string(root.join("prebuilt/TOOLCHAIN")).context("reading prebuilt/TOOLCHAIN")?;
     let here = toolchain()?;
@@ -156,7 +217,7 @@ fn check(root: &Path, names: &[String]) -> Result<()> {
     }
     let dir = std::env::temp_dir().join(format!("lyrebird-roms-{}", std::process::id()));
     fs::create_dir_all(&dir)?;
-    let result = compare(root, names, &dir);
+    let result = compare(root, roms, &dir);
     // What is left in the temporary directory hurts nobody.
     let _ = fs::remove_dir_all(&dir);
     let different = result?;
@@ -170,40 +231,44 @@ fn check(root: &Path, names: &[String]) -> Result<()> {
             "the tools do as well (above), so this says nothing about the sources"
         }
     );
-    println!("roms: {} images are what their sources give", names.len());
+    println!("roms: {} images are what their sources give", roms.len());
     Ok(())
 }
 
-fn compare(root: &Path, names: &[String], dir: &Path) -> Result<Vec<String>> {
+fn compare(root: &Path, roms: &[Rom], dir: &Path) -> Result<Vec<String>> {
     let mut different = Vec::new();
-    for name in names {
-        let file = format!("{name}.elf");
-        build(&root.join("src"), name, &dir.join(&file))?;
+    for rom in roms {
+        let file = format!("{}.elf", rom.name);
+        build(root, rom, &dir.join(&file))?;
         let committed = root.join("prebuilt").join(&file);
         let old = fs::read(&committed).with_context(|| format!("reading {}", committed.display()))?;
         if fs::read(dir.join(&file))? != old {
-            different.push(name.clone());
+            different.push(rom.name.clone());
         }
     }
     Ok(different)
 }
 
-fn qemu(root: &Path, names: &[String]) -> Result<()> {
+fn qemu(root: &Path, roms: &[Rom]) -> Result<()> {
     let mut wrong = 0;
-    for name in names.iter().filter(|n| *n != INTERACTIVE) {
-        let file = root.join("expected").join(format!("{name}.txt"));
+    for rom in roms.iter().filter(|r| r.name != INTERACTIVE) {
+        let file = root.join("expected").join(format!("{}.txt", rom.name));
         let expected = fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
-        for gic in gics(name) {
+        let (program, machines) = match rom.target {
+            Target::Arm => (QEMU, gics(&rom.name).iter().map(|g| format!("virt,gic-version={g}")).collect()),
+            Target::X86(_) => (X86_QEMU, vec![String::from("pc,accel=tcg")]),
+        };
+        for machine in machines {
             let out = Command::new("timeout")
-                .args(["120", QEMU, "-M", &format!("virt,gic-version={gic}"), "-cpu", "max"])
-                .args(["-nographic", "-no-reboot", "-kernel"])
-                .arg(root.join("prebuilt").join(format!("{name}.elf")))
+                .args(["120", program, "-M", &machine, "-cpu", "max"])
+                .args(["-display", "none", "-serial", "stdio", "-monitor", "none", "-no-reboot", "-kernel"])
+                .arg(root.join("prebuilt").join(format!("{}.elf", rom.name)))
                 .stdin(Stdio::null())
                 .output()
-                .with_context(|| format!("running {QEMU} (Debian package qemu-system-arm)"))?;
+                .with_context(|| format!("running {program} (Debian packages qemu-system-arm, -x86)"))?;
             let text = String::from_utf8_lossy(&out.stdout).replace('\r', "");
             let same = agrees(&text, &expected);
-            println!("{name}, GICv{gic}: {}", if same { "as expected" } else { "DIFFERENT" });
+            println!("{}, {machine}: {}", rom.name, if same { "as expected" } else { "DIFFERENT" });
             if !same {
                 wrong += 1;
                 print!("{text}");
