@@ -71,6 +71,7 @@ void trap(struct frame *f)
         user_abort();
     if (catch_at) {
         f->ip = catch_at;
+        f->cs = SEL_CODE;
         f->flags &= ~(reg)(FL_TF | FL_RF | FL_NT);
         catch_at = 0;
         return;

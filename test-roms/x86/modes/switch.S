@@ -459,7 +459,7 @@ stack16:
     mov %esp, %ebx
     mov $0x28, %ecx
     mov %ecx, %ss
-    mov $0x12340002, %esp
+    mov $0x12340000, %esp
     push $0x55667788
     mov %esp, %eax
     pop %edx

@@ -593,14 +593,13 @@ static void smap_implicit(void)
     qemu_lacks("takes implicit accesses for explicit ones");
     standard();
     WRITE_REG("cr4", READ_REG("cr4") | CR4_SMAP);
-    // An implicit access of the supervisor heeds no AC: a descriptor on a user's page.
-    struct table gdtr, other;
-    asm volatile("sgdt %0" : "=m"(gdtr));
-    memcpy(page[3], gdt, sizeof gdt);
-    other = (struct table){gdtr.limit, VA + 3 * PAGE};
-    asm volatile("stac; lgdt %0" ::"m"(other) : "memory");
-    u32 n = TRY("mov %0, %%fs", ::"r"(SEL_DATA) : "memory");
-    asm volatile("lgdt %0; clac" ::"m"(gdtr) : "memory");
+    // An implicit access of the supervisor heeds no AC: an LDT on a user's page.
+    ((u64 *)page[3])[1] = descriptor(0, 0xfffff, ACC_DATA | 1, G | D);
+    u32 ldt = set_slot(0, descriptor(VA + 3 * PAGE, 0xff, ACC_LDT, 0));
+    set_slot(1, 0);
+    asm volatile("lldt %w0; stac" ::"r"(ldt) : "memory");
+    u32 n = TRY("mov %0, %%fs", ::"r"(0xc) : "memory");
+    asm volatile("clac; lldt %w0" ::"r"(0) : "memory");
     WRITE_REG("cr4", READ_REG("cr4") & ~(reg)CR4_SMAP);
     EQ(n, 1);
     EQ(caught.vector, PF);
