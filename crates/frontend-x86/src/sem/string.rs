@@ -240,6 +240,8 @@ impl X86Cpu {
             return self.string_element(what);
         }
         let (mut single, mut bulk) = (0, 0);
+        // Traps come between iterations (SDM Vol. 3, 17.3.1.1 and 17.3.2).
+        let careful = self.mode.careful();
         loop {
             let count = self.core.reg(RCX) & what.mask();
             if count == 0 {
@@ -248,7 +250,7 @@ impl X86Cpu {
             if single >= SLICE || bulk >= BULK {
                 return Ok(false);
             }
-            let mut done = self.string_bulk(what, count)?;
+            let mut done = if careful { 0 } else { self.string_bulk(what, count)? };
             if done == 0 {
                 if !self.string_element(what)? {
                     return Ok(false);
@@ -265,6 +267,9 @@ impl X86Cpu {
                 if equal != (what.rep == 1) {
                     return Ok(true);
                 }
+            }
+            if careful {
+                return Ok(rcx & what.mask() == 0);
             }
         }
     }

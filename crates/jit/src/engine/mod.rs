@@ -125,11 +125,14 @@ impl<C: Cpu> Engine<C> {
                     core.budget -= index as i64;
                     self.stats.faults += 1;
                     cpu.take_fault(pc);
+                    // It may have been a store to code that has to be seen at once.
+                    self.drop_dirty(cpu);
                 }
                 Exit::RegionFault => {
                     self.stats.faults += 1;
                     let pc = cpu.core().pc;
                     cpu.take_fault(pc);
+                    self.drop_dirty(cpu);
                 }
                 Exit::Verify => {
                     // SAFETY: this exit returns the `enter` of a live block, whose region is alive with it.
@@ -146,6 +149,7 @@ impl<C: Cpu> Engine<C> {
                             self.stats.faults += 1;
                             let pc = cpu.core().pc;
                             cpu.take_fault(pc);
+                            self.drop_dirty(cpu);
                             n
                         }
                         Verified::Diverged(report) => {
