@@ -2,14 +2,13 @@
 
 use iced_x86::{Mnemonic, OpKind, Register};
 use lyrebird_fp::x86::sse::Env;
-use lyrebird_isa::state::PAGE_MASK;
 use lyrebird_isa::{V128, Visitor, Width};
 
 use super::lanes::{lane, with};
 use super::{convert, place, place_of};
 use crate::X86Cpu;
 use crate::decode::{self, Insn};
-use crate::exception::{Fault, Outcome};
+use crate::exception::Outcome;
 use crate::operand::{Gpr, Mem};
 use crate::regs::RDI;
 use crate::sem::memory::{At, ByHelper, function};
@@ -72,13 +71,7 @@ pub(in crate::sem) fn store_bytes(cpu: &mut X86Cpu, at: At) -> Outcome<()> {
     let (v, mask) = (v.to_bytes(), mask.to_bytes());
     for i in (0..n).filter(|&i| mask[i] & 0x80 != 0) {
         let va = cpu.segmented(at.seg, at.offset.wrapping_add(i as u64), 1, true)?;
-        // The fault's address is that of the operand, where it is in the same page.
-        let first = va.wrapping_sub(i as u64);
-        let done = cpu.put(va, &v[i..=i]).map_err(|f| match f.cr2 {
-            Some(a) if (a ^ first) & PAGE_MASK == 0 => Fault { cr2: Some(first), ..f },
-            _ => f,
-        })?;
-        if !done {
+        if !cpu.put(va, &v[i..=i])? {
             break;
         }
     }
