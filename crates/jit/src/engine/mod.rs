@@ -100,9 +100,8 @@ impl<C: Cpu> Engine<C> {
             }
             let Some(id) = self.lookup(cpu) else {
                 linking = None;
-                self.stats.faults += 1;
                 let pc = cpu.core().pc;
-                cpu.take_fault(pc);
+                self.fault(cpu, pc);
                 continue;
             };
             if let Some((from, slot)) = linking.take() {
@@ -123,16 +122,11 @@ impl<C: Cpu> Engine<C> {
                     let (index, pc) = b.locate(op);
                     let core = cpu.core_mut();
                     core.budget -= index as i64;
-                    self.stats.faults += 1;
-                    cpu.take_fault(pc);
-                    // It may have been a store to code that has to be seen at once.
-                    self.drop_dirty(cpu);
+                    self.fault(cpu, pc);
                 }
                 Exit::RegionFault => {
-                    self.stats.faults += 1;
                     let pc = cpu.core().pc;
-                    cpu.take_fault(pc);
-                    self.drop_dirty(cpu);
+                    self.fault(cpu, pc);
                 }
                 Exit::Verify => {
                     // SAFETY: this exit returns the `enter` of a live block, whose region is alive with it.
@@ -146,10 +140,8 @@ impl<C: Cpu> Engine<C> {
                             n
                         }
                         Verified::Fault(n) => {
-                            self.stats.faults += 1;
                             let pc = cpu.core().pc;
-                            cpu.take_fault(pc);
-                            self.drop_dirty(cpu);
+                            self.fault(cpu, pc);
                             n
                         }
                         Verified::Diverged(report) => {
@@ -180,6 +172,14 @@ impl<C: Cpu> Engine<C> {
             }
         }
         Ok((budget - cpu.core().budget).max(0) as u64)
+    }
+
+    /// Lets the CPU take the fault of the instruction at `pc`. It may be a store to code, which x86 does here and shows
+    /// at the next instruction (SDM Vol. 3, 11.6), so what it hit is dropped before anything runs.
+    fn fault(&mut self, cpu: &mut C, pc: u64) {
+        self.stats.faults += 1;
+        cpu.take_fault(pc);
+        self.drop_dirty(cpu);
     }
 
     /// The block at the program counter, decoded if need be; it enters the jump cache. `None`: the fetch faulted.

@@ -56,6 +56,21 @@ fn a_guest_talks_and_ends_the_emulator() {
 }
 
 #[test]
+fn a_store_to_code_shows_at_the_next_call() {
+    let code = [
+        0xe8, 0x12, 0x00, 0x00, 0x00, //             call f
+        0xc6, 0x05, 0x38, 0x00, 0x10, 0x00, 0x02, // mov byte [f + 1], 2
+        0xe8, 0x06, 0x00, 0x00, 0x00, //             call f
+        0xe6, 0xf4, //                               out 0xf4, al
+        0xeb, 0xfe, //                               jmp .
+        0x90, 0x90, //                               nop; nop
+        0xb0, 0x01, //                            f: mov al, 1
+        0xc3, //                                     ret
+    ];
+    assert_eq!(run(&code, "i686", false).0, Outcome::Exit(2 << 1 | 1));
+}
+
+#[test]
 fn a_guest_powers_off_by_acpi() {
     let code = [
         0x66, 0xba, 0x04, 0x06, //       mov dx, 0x604       PM1_CNT
