@@ -34,6 +34,7 @@ pub mod power;
 pub mod regmap;
 pub mod time;
 pub mod timer;
+mod uart;
 pub mod virtio_mmio;
 
 pub use chardev::{CharBackend, MemoryChar};

@@ -6,16 +6,16 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::chardev::CharBackend;
 use crate::irq::IrqPin;
 use crate::lifecycle::{Device, Snapshot, SnapshotError};
-use crate::lock;
 use crate::port::PortDevice;
 use crate::time::TimeSource;
+use crate::uart::{Arrival, Line, Registers};
 
 /// Frequency of the baud rate generator's input in Hz; a divisor of 1 makes 115200 baud of it.
 const CLOCK: u64 = 1_843_200;
@@ -104,19 +104,6 @@ impl Ns16550State {
         self.fcr & FCR_ENABLE != 0
     }
 
-    fn loopback(&self) -> bool {
-        self.mcr & MCR_LOOP != 0
-    }
-
-    fn depth(&self) -> usize {
-        if self.fifo_enabled() { FIFO_DEPTH } else { 1 }
-    }
-
-    /// How many characters the line may deliver now. In loopback the line is disconnected.
-    fn room(&self) -> usize {
-        if self.loopback() { 0 } else { self.depth().saturating_sub(self.rx.len()) }
-    }
-
     /// Characters in the FIFO that raise the interrupt.
     fn trigger(&self) -> usize {
         match (self.fifo_enabled(), self.fcr >> 6) {
@@ -182,31 +169,11 @@ impl Ns16550State {
         }
     }
 
-    fn interrupt(&self) -> bool {
-        self.interrupt_id() != IIR_NONE
-    }
-
     /// The errors of a character show in `LSR` when it comes to the head of the FIFO.
     fn reveal(&mut self) {
         if let Some(c) = self.rx.front_mut() {
             self.errors |= std::mem::take(&mut c.errors);
         }
-    }
-
-    /// A character arrives.
-    fn put(&mut self, data: u8, errors: u8, now: u64) {
-        if self.rx.len() >= self.depth() {
-            self.errors |= LSR_OE;
-            if self.fifo_enabled() {
-                return;
-            }
-            // Without FIFO the new character destroys the old one.
-            self.rx.clear();
-        }
-        self.rx.push_back(Char { data, errors });
-        self.last = now;
-        self.timeout = false;
-        self.reveal();
     }
 
     /// Reads `RBR`.
@@ -264,7 +231,7 @@ impl Ns16550State {
                 if !self.loopback() {
                     return Some(value);
                 }
-                self.put(value, 0, now);
+                self.put(Arrival::Char(value), now);
             }
             1 => {
                 let rising = value & !self.ier;
@@ -285,7 +252,7 @@ impl Ns16550State {
                 let rising = value & !self.lcr;
                 self.lcr = value;
                 if rising & LCR_BREAK != 0 && self.loopback() {
-                    self.put(0, LSR_BI, now);
+                    self.put(Arrival::Break, now);
                 }
             }
             4 => {
@@ -311,128 +278,117 @@ impl Ns16550State {
     }
 }
 
+impl Registers for Ns16550State {
+    const KIND: &'static str = "ns16550";
+    const VERSION: u32 = 1;
+
+    fn loopback(&self) -> bool {
+        self.mcr & MCR_LOOP != 0
+    }
+
+    fn depth(&self) -> usize {
+        if self.fifo_enabled() { FIFO_DEPTH } else { 1 }
+    }
+
+    fn waiting(&self) -> usize {
+        self.rx.len()
+    }
+
+    fn put(&mut self, what: Arrival, now: u64) {
+        if self.rx.len() >= self.depth() {
+            self.errors |= LSR_OE;
+            if self.fifo_enabled() {
+                return;
+            }
+            // Without FIFO the new character destroys the old one.
+            self.rx.clear();
+        }
+        self.rx.push_back(match what {
+            Arrival::Char(data) => Char { data, errors: 0 },
+            Arrival::Break => Char { data: 0, errors: LSR_BI },
+        });
+        self.last = now;
+        self.timeout = false;
+        self.reveal();
+    }
+
+    fn interrupt(&self) -> bool {
+        self.interrupt_id() != IIR_NONE
+    }
+}
+
 /// A 16550A between the guest and a [`CharBackend`]. Registers 0 to 7 are those of the datasheet.
 ///
 /// Its `INTRPT` is not gated by `OUT2`, as it is on most cards: guests that forget the bit work as in QEMU.
 ///
 /// The timeout follows the time only when someone looks: [`Ns16550::update`] is due at [`Ns16550::next_event`].
-///
-/// Lock order: `input` → `state` → interrupt line. The back end's `write` is called with no lock held, its `read`
-/// with `input` only.
 pub struct Ns16550 {
-    state: Mutex<Ns16550State>,
-    /// Held while characters are brought in, so that those who do cannot overtake each other or take the same
-    /// room twice.
-    input: Mutex<()>,
-    irq: IrqPin,
-    backend: Arc<dyn CharBackend>,
+    line: Line<Ns16550State>,
     clock: Arc<dyn TimeSource>,
 }
 
 impl Ns16550 {
-    const KIND: &str = "ns16550";
-    const VERSION: u32 = 1;
-
     /// Number of byte registers.
     pub const REGS: u16 = 8;
 
     /// A port after reset. `irq` is `INTRPT`.
     pub fn new(irq: IrqPin, backend: Arc<dyn CharBackend>, clock: Arc<dyn TimeSource>) -> Ns16550 {
-        Ns16550 { state: Mutex::default(), input: Mutex::new(()), irq, backend, clock }
+        Ns16550 { line: Line::new(irq, backend), clock }
     }
 
     /// Whether [`Ns16550::receive`] would take a character now.
     pub fn can_receive(&self) -> bool {
-        lock(&self.state).room() > 0
+        self.line.peek(Registers::room) > 0
     }
 
     /// Characters arrive on the line. Takes as many as fit and returns how many that were.
     pub fn receive(&self, bytes: &[u8]) -> usize {
-        let _input = lock(&self.input);
-        self.put(bytes)
+        self.line.receive(bytes, self.clock.now())
     }
 
     /// A break condition arrives on the line. Lost in loopback.
     pub fn receive_break(&self) {
-        let _input = lock(&self.input);
-        let mut state = lock(&self.state);
-        if !state.loopback() {
-            state.put(0, LSR_BI, self.clock.now());
-            self.irq.set(state.interrupt());
-        }
+        self.line.receive_break(self.clock.now());
     }
 
     /// Fetches what the back end has waiting, as far as it fits. The back end's owner calls this when new input
     /// came in; the guest's accesses do the rest.
     pub fn poll(&self) {
-        let _input = lock(&self.input);
-        let mut buf = [0; FIFO_DEPTH];
-        loop {
-            let room = lock(&self.state).room().min(FIFO_DEPTH);
-            let n = if room > 0 { self.backend.read(&mut buf[..room]).min(room) } else { 0 };
-            if n == 0 {
-                return;
-            }
-            self.put(&buf[..n]);
-        }
-    }
-
-    /// With the input lock held.
-    fn put(&self, bytes: &[u8]) -> usize {
-        let mut state = lock(&self.state);
-        let n = bytes.len().min(state.room());
-        let now = self.clock.now();
-        for &c in &bytes[..n] {
-            state.put(c, 0, now);
-        }
-        self.irq.set(state.interrupt());
-        n
+        self.line.poll(self.clock.now());
     }
 
     /// Brings the interrupt up to date with the time.
     pub fn update(&self) {
-        let mut state = lock(&self.state);
-        state.update(self.clock.now());
-        self.irq.set(state.interrupt());
+        self.with(|_, _| ());
     }
 
     /// The guest time in nanoseconds at which a character timeout interrupt is due.
     pub fn next_event(&self) -> Option<u64> {
-        let state = lock(&self.state);
-        let matters = state.ier & IER_ERBFI != 0 && state.rx.len() < state.trigger();
-        state.deadline().filter(|_| matters)
+        self.line.peek(|state| {
+            let matters = state.ier & IER_ERBFI != 0 && state.rx.len() < state.trigger();
+            state.deadline().filter(|_| matters)
+        })
     }
 
-    /// Runs `f` on the state at the present time; then fetches input, if it made room.
+    /// Runs `f` on the state at the present time.
     fn with<T>(&self, f: impl FnOnce(&mut Ns16550State, u64) -> T) -> T {
-        let mut state = lock(&self.state);
         let now = self.clock.now();
-        state.update(now);
-        let before = state.room();
-        let result = f(&mut state, now);
-        self.irq.set(state.interrupt());
-        let more_room = state.room() > before;
-        drop(state);
-        if more_room {
-            self.poll();
-        }
-        result
+        self.line.with(now, |state| {
+            state.update(now);
+            f(state, now)
+        })
     }
 }
 
 impl fmt::Debug for Ns16550 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ns16550")
-            .field("state", &self.state)
-            .field("irq", &self.irq)
-            .field("backend", &self.backend)
-            .finish_non_exhaustive()
+        f.debug_struct("Ns16550").field("line", &self.line).finish_non_exhaustive()
     }
 }
 
 impl PortDevice for Ns16550 {
     fn name(&self) -> &str {
-        Ns16550::KIND
+        Ns16550State::KIND
     }
 
     fn read(&self, reg: u16) -> u8 {
@@ -441,36 +397,28 @@ impl PortDevice for Ns16550 {
 
     fn write(&self, reg: u16, value: u8) {
         if let Some(c) = self.with(|state, now| state.write(reg, value, now)) {
-            self.backend.write(&[c]);
+            self.line.send(c);
         }
     }
 }
 
 impl Device for Ns16550 {
     fn kind(&self) -> &'static str {
-        Ns16550::KIND
+        Ns16550State::KIND
     }
 
     /// Master reset. The divisor and the scratch register are not affected by it, but here all is as after
     /// power-on.
     fn reset(&self) {
-        *lock(&self.state) = Ns16550State::default();
-        self.irq.deassert();
+        self.line.reset();
     }
 
     fn save(&self) -> Result<Snapshot, SnapshotError> {
-        Snapshot::encode(Ns16550::KIND, Ns16550::VERSION, &*lock(&self.state))
+        self.line.save()
     }
 
     fn restore(&self, snapshot: &Snapshot) -> Result<(), SnapshotError> {
-        let new: Ns16550State = snapshot.decode(Ns16550::KIND, Ns16550::VERSION)?;
-        if new.rx.len() > new.depth() {
-            return Err(SnapshotError::mismatch(Ns16550::KIND, "has more characters than the FIFO holds"));
-        }
-        let mut state = lock(&self.state);
-        *state = new;
-        self.irq.set(state.interrupt());
-        Ok(())
+        self.line.restore(snapshot)
     }
 }
 

@@ -3,6 +3,7 @@
 use super::*;
 use crate::chardev::MemoryChar;
 use crate::irq::tests::{Recorder, recorded};
+use crate::lock;
 use crate::time::tests::TestClock;
 
 const DATA: u16 = 0;

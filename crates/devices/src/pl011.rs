@@ -4,7 +4,7 @@
 //! stays with the back end, so host input is never overrun.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use lyrebird_isa::Size;
 use lyrebird_softmmu::phys::MmioDevice;
@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use crate::chardev::CharBackend;
 use crate::irq::IrqPin;
 use crate::lifecycle::{Device, Snapshot, SnapshotError};
-use crate::lock;
 use crate::regmap::{RegMap, Stray, Word, reg, reserved};
+use crate::uart::{Arrival, Line, Registers};
 
 #[derive(Clone, Copy, Debug)]
 enum Reg {
@@ -146,47 +146,6 @@ impl Pl011State {
         self.lcr_h & LCR_FEN != 0
     }
 
-    fn loopback(&self) -> bool {
-        self.cr & CR_LBE != 0
-    }
-
-    fn depth(&self) -> usize {
-        if self.fifo_enabled() { FIFO_DEPTH } else { 1 }
-    }
-
-    /// How many characters the line may deliver now. In loopback the line is disconnected.
-    fn room(&self) -> usize {
-        if self.loopback() { 0 } else { self.depth().saturating_sub(self.rx.len()) }
-    }
-
-    /// Level of the combined interrupt `UARTINTR`.
-    fn interrupt(&self) -> bool {
-        self.ris & self.imsc != 0
-    }
-
-    /// A character with its error bits arrives.
-    ///
-    /// The receive interrupt is raised from the first character on, whatever `UARTIFLS` says, as QEMU does:
-    /// guests that never enable the timeout interrupt rely on it. With FIFOs the timeout interrupt is raised as
-    /// well, as if the 32 bit periods of silence after the character (2.8.2) were over at once.
-    fn put(&mut self, c: u16) {
-        if self.rx.len() >= self.depth() {
-            self.overrun = true;
-            self.rsr |= RSR_OE;
-            self.ris |= int::OE;
-            return;
-        }
-        self.overrun = false;
-        self.rx.push_back(c);
-        self.ris |= int::RX;
-        if self.fifo_enabled() {
-            self.ris |= int::RT;
-        }
-        if c & DR_BE != 0 {
-            self.ris |= int::BE;
-        }
-    }
-
     /// Reads `UARTDR`: the oldest character, its errors copied to `UARTRSR`.
     fn take(&mut self) -> u32 {
         let Some(mut c) = self.rx.pop_front() else { return 0 };
@@ -245,7 +204,7 @@ impl Pl011State {
                 if !self.loopback() {
                     return Some(c);
                 }
-                self.put(u16::from(c));
+                self.put(Arrival::Char(c), 0);
             }
             // UARTECR: any write clears all errors.
             Reg::Rsr => self.rsr = 0,
@@ -261,7 +220,7 @@ impl Pl011State {
                     self.ris &= !(int::RX | int::RT);
                 }
                 if changed & new & LCR_BRK != 0 && self.loopback() {
-                    self.put(DR_BE);
+                    self.put(Arrival::Break, 0);
                 }
             }
             Reg::Cr => {
@@ -286,78 +245,90 @@ impl Pl011State {
     }
 }
 
+impl Registers for Pl011State {
+    const KIND: &'static str = "pl011";
+    const VERSION: u32 = 1;
+
+    fn loopback(&self) -> bool {
+        self.cr & CR_LBE != 0
+    }
+
+    fn depth(&self) -> usize {
+        if self.fifo_enabled() { FIFO_DEPTH } else { 1 }
+    }
+
+    fn waiting(&self) -> usize {
+        self.rx.len()
+    }
+
+    /// The receive interrupt is raised from the first character on, whatever `UARTIFLS` says, as QEMU does:
+    /// guests that never enable the timeout interrupt rely on it. With FIFOs the timeout interrupt is raised as
+    /// well, as if the 32 bit periods of silence after the character (2.8.2) were over at once.
+    fn put(&mut self, what: Arrival, _now: u64) {
+        if self.rx.len() >= self.depth() {
+            self.overrun = true;
+            self.rsr |= RSR_OE;
+            self.ris |= int::OE;
+            return;
+        }
+        self.overrun = false;
+        let c = match what {
+            Arrival::Char(c) => u16::from(c),
+            Arrival::Break => DR_BE,
+        };
+        self.rx.push_back(c);
+        self.ris |= int::RX;
+        if self.fifo_enabled() {
+            self.ris |= int::RT;
+        }
+        if what == Arrival::Break {
+            self.ris |= int::BE;
+        }
+    }
+
+    /// Level of the combined interrupt `UARTINTR`.
+    fn interrupt(&self) -> bool {
+        self.ris & self.imsc != 0
+    }
+}
+
 /// A PL011 between the guest and a [`CharBackend`].
 ///
-/// Lock order: `input` → `state` → interrupt line. The back end's `write` is called with no lock held, its `read`
-/// with `input` only.
+/// Nothing in it depends on the time.
 #[derive(Debug)]
 pub struct Pl011 {
-    state: Mutex<Pl011State>,
-    /// Held while characters are brought in, so that those who do cannot overtake each other or take the same
-    /// room twice.
-    input: Mutex<()>,
-    irq: IrqPin,
-    backend: Arc<dyn CharBackend>,
+    line: Line<Pl011State>,
     stray: Stray,
 }
 
 impl Pl011 {
-    const KIND: &str = "pl011";
-    const VERSION: u32 = 1;
-
     /// Size of the register window in bytes.
     pub const SIZE: u64 = 0x1000;
 
     /// A port after reset. `irq` is the combined interrupt.
     pub fn new(irq: IrqPin, backend: Arc<dyn CharBackend>) -> Pl011 {
-        Pl011 { state: Mutex::default(), input: Mutex::new(()), irq, backend, stray: Stray::new() }
+        Pl011 { line: Line::new(irq, backend), stray: Stray::new() }
     }
 
     /// Whether [`Pl011::receive`] would take a character now.
     pub fn can_receive(&self) -> bool {
-        lock(&self.state).room() > 0
+        self.line.peek(Registers::room) > 0
     }
 
     /// Characters arrive on the line. Takes as many as fit and returns how many that were.
     pub fn receive(&self, bytes: &[u8]) -> usize {
-        let _input = lock(&self.input);
-        self.put(bytes)
+        self.line.receive(bytes, 0)
     }
 
     /// A break condition arrives on the line. Lost in loopback.
     pub fn receive_break(&self) {
-        let _input = lock(&self.input);
-        let mut state = lock(&self.state);
-        if !state.loopback() {
-            state.put(DR_BE);
-            self.irq.set(state.interrupt());
-        }
+        self.line.receive_break(0);
     }
 
     /// Fetches what the back end has waiting, as far as it fits. The back end's owner calls this when new input
     /// came in; the guest's reads do the rest.
     pub fn poll(&self) {
-        let _input = lock(&self.input);
-        let mut buf = [0; FIFO_DEPTH];
-        loop {
-            let room = lock(&self.state).room().min(FIFO_DEPTH);
-            let n = if room > 0 { self.backend.read(&mut buf[..room]).min(room) } else { 0 };
-            if n == 0 {
-                return;
-            }
-            self.put(&buf[..n]);
-        }
-    }
-
-    /// With the input lock held.
-    fn put(&self, bytes: &[u8]) -> usize {
-        let mut state = lock(&self.state);
-        let n = bytes.len().min(state.room());
-        for &c in &bytes[..n] {
-            state.put(u16::from(c));
-        }
-        self.irq.set(state.interrupt());
-        n
+        self.line.poll(0);
     }
 
     /// Accesses to registers that do not exist.
@@ -368,64 +339,41 @@ impl Pl011 {
 
 impl MmioDevice for Pl011 {
     fn name(&self) -> &str {
-        Pl011::KIND
+        Pl011State::KIND
     }
 
     fn read(&self, offset: u64, size: Size) -> u64 {
-        let mut state = lock(&self.state);
-        let before = state.room();
-        let value = MAP.read(&self.stray, offset, size, |reg, i| state.read(reg, i));
-        self.irq.set(state.interrupt());
-        let more_room = state.room() > before;
-        drop(state);
-        if more_room {
-            self.poll();
-        }
-        value
+        self.line.with(0, |state| MAP.read(&self.stray, offset, size, |reg, i| state.read(reg, i)))
     }
 
     fn write(&self, offset: u64, size: Size, value: u64) {
-        let mut state = lock(&self.state);
-        let before = state.room();
         let mut sent = None;
-        MAP.write(&self.stray, offset, size, value, |reg, _, word| {
-            sent = state.write(reg, word).or(sent);
+        self.line.with(0, |state| {
+            MAP.write(&self.stray, offset, size, value, |reg, _, word| {
+                sent = state.write(reg, word).or(sent);
+            });
         });
-        self.irq.set(state.interrupt());
-        let more_room = state.room() > before;
-        drop(state);
         if let Some(c) = sent {
-            self.backend.write(&[c]);
-        }
-        if more_room {
-            self.poll();
+            self.line.send(c);
         }
     }
 }
 
 impl Device for Pl011 {
     fn kind(&self) -> &'static str {
-        Pl011::KIND
+        Pl011State::KIND
     }
 
     fn reset(&self) {
-        *lock(&self.state) = Pl011State::default();
-        self.irq.deassert();
+        self.line.reset();
     }
 
     fn save(&self) -> Result<Snapshot, SnapshotError> {
-        Snapshot::encode(Pl011::KIND, Pl011::VERSION, &*lock(&self.state))
+        self.line.save()
     }
 
     fn restore(&self, snapshot: &Snapshot) -> Result<(), SnapshotError> {
-        let new: Pl011State = snapshot.decode(Pl011::KIND, Pl011::VERSION)?;
-        if new.rx.len() > new.depth() {
-            return Err(SnapshotError::mismatch(Pl011::KIND, "has more characters than the FIFO holds"));
-        }
-        let mut state = lock(&self.state);
-        *state = new;
-        self.irq.set(state.interrupt());
-        Ok(())
+        self.line.restore(snapshot)
     }
 }
 

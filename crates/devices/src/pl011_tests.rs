@@ -3,6 +3,7 @@
 use super::*;
 use crate::chardev::MemoryChar;
 use crate::irq::tests::recorded;
+use crate::lock;
 
 const DR: u64 = 0x00;
 const RSR: u64 = 0x04;
@@ -244,7 +245,7 @@ fn saves_and_restores() {
     assert_eq!(*lock(&sink.0), [(1, true)]);
     assert_eq!((get(&q, DR), get(&q, DR)), (u64::from(b'b'), u64::from(b'c')));
     q.reset();
-    assert_eq!(*lock(&q.state), Pl011State::default());
+    assert_eq!(q.line.peek(Clone::clone), Pl011State::default());
     let overfull = Pl011State { rx: vec![0; 17].into(), ..Pl011State::default() };
     let bad = Snapshot::encode("pl011", 1, &overfull).expect("encoded");
     assert!(matches!(q.restore(&bad), Err(SnapshotError::Malformed { .. })));
@@ -288,8 +289,7 @@ fn nothing_that_a_guest_does_panics() {
             2 => p.receive_break(),
             _ => p.write(offset, size, random() << 32 | random()),
         }
-        let state = lock(&p.state);
-        assert!(state.rx.len() <= state.depth());
+        p.line.peek(|state| assert!(state.rx.len() <= state.depth()));
     }
     assert!(p.stray().count() > 0);
 }
