@@ -11,13 +11,10 @@ pub mod cpu;
 pub mod state;
 mod v2;
 mod v3;
+mod wires;
 
 pub use v2::{GicV2, GicV2Cpu, GicV2Dist};
 pub use v3::{GicV3, GicV3Dist, GicV3Redist, IccReg};
-
-use std::sync::Arc;
-
-use lyrebird_isa::lines::{CpuLines, FIQ, IRQ};
 
 /// What `IAR` reads when nothing is to be taken.
 pub const SPURIOUS: u32 = 1023;
@@ -61,54 +58,6 @@ impl GicError {
             return Err(GicError::Cpus { found: cpus, max });
         }
         Ok(())
-    }
-}
-
-/// Input numbers of a controller as an [`IrqSink`](crate::IrqSink): SPIs by INTID, then the private inputs CPU
-/// by CPU.
-const PRIVATE_INPUTS: u32 = 1024;
-
-/// Number of the input for SPI `n` (INTID `32 + n`) of a controller with `interrupts` INTIDs.
-fn spi_input(interrupts: usize, n: u32) -> Result<u32, GicError> {
-    let limit = interrupts as u32 - 32;
-    if n < limit { Ok(n + 32) } else { Err(GicError::NoSpi(n)) }
-}
-
-/// Number of the input for the private interrupt `intid` of `cpu`.
-fn ppi_input(cpus: usize, cpu: usize, intid: u32) -> Result<u32, GicError> {
-    if cpu < cpus && (16..32).contains(&intid) {
-        Ok(PRIVATE_INPUTS + cpu as u32 * 32 + intid)
-    } else {
-        Err(GicError::NoPpi { cpu, intid })
-    }
-}
-
-/// The IRQ and FIQ wires to the CPUs, and what they were last driven to.
-#[derive(Debug)]
-struct Outputs {
-    lines: Vec<Arc<CpuLines>>,
-    driven: Vec<u32>,
-}
-
-impl Outputs {
-    fn new(lines: Vec<Arc<CpuLines>>) -> Outputs {
-        let driven = vec![0; lines.len()];
-        Outputs { lines, driven }
-    }
-
-    /// Drives the lines of `cpu` to `level` (of [`IRQ`] and [`FIQ`]).
-    #[inline]
-    fn drive(&mut self, cpu: usize, level: u32) {
-        let changed = self.driven[cpu] ^ level;
-        if changed == 0 {
-            return;
-        }
-        self.driven[cpu] = level;
-        for line in [IRQ, FIQ] {
-            if changed & line != 0 {
-                self.lines[cpu].set(line, level & line != 0);
-            }
-        }
     }
 }
 

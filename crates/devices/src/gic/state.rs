@@ -220,6 +220,18 @@ impl Interrupts {
         }
     }
 
+    /// Sends an SPI, counted from the first, to the CPUs that `to` says.
+    pub(super) fn route(&mut self, spi: usize, to: impl Fn(usize) -> bool) {
+        let bit = 1 << (spi % 32);
+        for (cpu, route) in self.routes.iter_mut().enumerate() {
+            if to(cpu) {
+                route[spi / 32] |= bit;
+            } else {
+                route[spi / 32] &= !bit;
+            }
+        }
+    }
+
     /// Input levels are not state of the chip: a reset keeps them.
     pub fn keep_levels(&mut self, old: &Interrupts) {
         let pairs = self.private.iter_mut().zip(&old.private).chain(self.shared.iter_mut().zip(&old.shared));

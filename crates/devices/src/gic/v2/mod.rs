@@ -11,9 +11,10 @@ use std::sync::{Arc, Mutex, Weak};
 use lyrebird_isa::lines::{CpuLines, FIQ, IRQ};
 use serde::{Deserialize, Serialize};
 
+use super::GicError;
 use super::cpu::CpuInterface;
 use super::state::Interrupts;
-use super::{GicError, Outputs, PRIVATE_INPUTS, ppi_input, spi_input};
+use super::wires::{Registers, Wired, ppi_input, spi_input};
 use crate::irq::{IrqPin, IrqSink};
 use crate::lifecycle::{Device, Snapshot, SnapshotError};
 use crate::lock;
@@ -62,17 +63,19 @@ impl GicV2State {
 
     fn set_target(&mut self, spi: usize, cpus: u8) {
         self.targets[spi] = cpus;
-        for (cpu, route) in self.irqs.routes.iter_mut().enumerate() {
-            let bit = 1 << (spi % 32);
-            if cpus >> cpu & 1 != 0 {
-                route[spi / 32] |= bit;
-            } else {
-                route[spi / 32] &= !bit;
-            }
-        }
+        self.irqs.route(spi, |cpu| cpus >> cpu & 1 != 0);
+    }
+}
+
+impl Registers for GicV2State {
+    fn irqs(&self) -> &Interrupts {
+        &self.irqs
     }
 
-    /// The level of the IRQ and FIQ outputs to a CPU.
+    fn irqs_mut(&mut self) -> &mut Interrupts {
+        &mut self.irqs
+    }
+
     fn output(&self, cpu: usize) -> u32 {
         let interface = &self.cpus[cpu];
         match self.irqs.best(cpu, self.groups & interface.groups) {
@@ -84,24 +87,7 @@ impl GicV2State {
     }
 }
 
-#[derive(Debug)]
-struct Inner {
-    state: GicV2State,
-    outputs: Outputs,
-}
-
-impl Inner {
-    fn update(&mut self, cpu: usize) {
-        let level = self.state.output(cpu);
-        self.outputs.drive(cpu, level);
-    }
-
-    fn update_all(&mut self) {
-        for cpu in 0..self.state.cpus.len() {
-            self.update(cpu);
-        }
-    }
-
+impl Wired<GicV2State> {
     /// After a change to one interrupt: an SPI may concern any CPU.
     fn update_for(&mut self, cpu: usize, intid: u32) {
         if intid < 32 { self.update(cpu) } else { self.update_all() }
@@ -114,7 +100,7 @@ impl Inner {
 /// [`GicV2::cpu_interface`] to map.
 #[derive(Debug)]
 pub struct GicV2 {
-    inner: Mutex<Inner>,
+    inner: Mutex<Wired<GicV2State>>,
     stray: Stray,
     interrupts: usize,
     cpus: usize,
@@ -129,7 +115,7 @@ impl GicV2 {
     pub fn new(interrupts: usize, lines: Vec<Arc<CpuLines>>) -> Result<Arc<GicV2>, GicError> {
         let cpus = lines.len();
         GicError::check(interrupts, cpus, 8)?;
-        let inner = Inner { state: GicV2State::new(interrupts, cpus), outputs: Outputs::new(lines) };
+        let inner = Wired::new(GicV2State::new(interrupts, cpus), lines);
         Ok(Arc::new(GicV2 { inner: Mutex::new(inner), stray: Stray::new(), interrupts, cpus }))
     }
 
@@ -166,22 +152,7 @@ impl GicV2 {
 
 impl IrqSink for GicV2 {
     fn set_line(&self, line: u32, high: bool) {
-        let mut inner = lock(&self.inner);
-        if line >= PRIVATE_INPUTS {
-            let (cpu, n) = ((line - PRIVATE_INPUTS) as usize / 32, line % 32);
-            if let Some(bank) = inner.state.irqs.bank_mut(cpu, 0) {
-                bank.set_level(n, high);
-                inner.update(cpu);
-            }
-        } else if line >= 32
-            && let Some(bank) = inner.state.irqs.bank_mut(0, line as usize / 32)
-        {
-            bank.set_level(line % 32, high);
-            let targets = inner.state.targets[line as usize - 32];
-            for cpu in (0..self.cpus).filter(|cpu| targets >> cpu & 1 != 0) {
-                inner.update(cpu);
-            }
-        }
+        lock(&self.inner).set_input(line, high);
     }
 }
 
@@ -191,11 +162,7 @@ impl Device for GicV2 {
     }
 
     fn reset(&self) {
-        let mut inner = lock(&self.inner);
-        let mut new = GicV2State::new(self.interrupts, self.cpus);
-        new.irqs.keep_levels(&inner.state.irqs);
-        inner.state = new;
-        inner.update_all();
+        lock(&self.inner).reset(GicV2State::new(self.interrupts, self.cpus));
     }
 
     fn save(&self) -> Result<Snapshot, SnapshotError> {
@@ -214,9 +181,7 @@ impl Device for GicV2 {
         if !fits {
             return Err(SnapshotError::mismatch(GicV2::KIND, "is of another configuration"));
         }
-        let mut inner = lock(&self.inner);
-        inner.state = new;
-        inner.update_all();
+        lock(&self.inner).replace(new);
         Ok(())
     }
 }

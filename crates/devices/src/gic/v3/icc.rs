@@ -1,7 +1,8 @@
 //! The GICv3 CPU interface as system registers (IHI 0069, 12.2). Access checks and traps are the CPU's.
 
-use super::{GicV3, GicV3State, Inner, PRIORITY_BITS, PRIORITY_MASK};
+use super::{GicV3, GicV3State, PRIORITY_BITS, PRIORITY_MASK};
 use crate::gic::SPURIOUS;
+use crate::gic::wires::Wired;
 use crate::lock;
 
 /// A register of the CPU interface.
@@ -104,7 +105,7 @@ impl GicV3 {
     }
 }
 
-impl Inner {
+impl Wired<GicV3State> {
     fn acknowledge(&mut self, cpu: usize, group: usize) -> u64 {
         let state = &mut self.state;
         let taken = state.candidate(cpu).filter(|c| c.group == group && state.cpus[cpu].can_preempt(c));

@@ -14,9 +14,10 @@ use std::sync::{Arc, Mutex, Weak};
 use lyrebird_isa::lines::{CpuLines, FIQ, IRQ};
 use serde::{Deserialize, Serialize};
 
+use super::GicError;
 use super::cpu::CpuInterface;
 use super::state::{Candidate, Interrupts};
-use super::{GicError, Outputs, PRIVATE_INPUTS, ppi_input, spi_input};
+use super::wires::{Registers, Wired, ppi_input, spi_input};
 use crate::irq::{IrqPin, IrqSink};
 use crate::lifecycle::{Device, Snapshot, SnapshotError};
 use crate::lock;
@@ -75,21 +76,24 @@ impl GicV3State {
         let value = value & 0xff_00ff_ffff;
         self.irouter[spi] = value;
         let wanted = (value >> 32 << 24 | value & 0xff_ffff) as u32;
-        for (route, &affinity) in self.irqs.routes.iter_mut().zip(&self.affinity) {
-            let bit = 1 << (spi % 32);
-            if affinity == wanted {
-                route[spi / 32] |= bit;
-            } else {
-                route[spi / 32] &= !bit;
-            }
-        }
+        self.irqs.route(spi, |cpu| self.affinity[cpu] == wanted);
     }
 
     fn candidate(&self, cpu: usize) -> Option<Candidate> {
         self.irqs.best(cpu, self.groups & self.cpus[cpu].groups)
     }
+}
 
-    /// The level of the IRQ and FIQ outputs: with one security state group 0 is FIQ, group 1 IRQ (4.6.2).
+impl Registers for GicV3State {
+    fn irqs(&self) -> &Interrupts {
+        &self.irqs
+    }
+
+    fn irqs_mut(&mut self) -> &mut Interrupts {
+        &mut self.irqs
+    }
+
+    /// With one security state group 0 is FIQ, group 1 IRQ (4.6.2).
     fn output(&self, cpu: usize) -> u32 {
         match self.candidate(cpu) {
             Some(c) if self.cpus[cpu].can_preempt(&c) => [FIQ, IRQ][c.group],
@@ -98,29 +102,10 @@ impl GicV3State {
     }
 }
 
-#[derive(Debug)]
-struct Inner {
-    state: GicV3State,
-    outputs: Outputs,
-}
-
-impl Inner {
-    fn update(&mut self, cpu: usize) {
-        let level = self.state.output(cpu);
-        self.outputs.drive(cpu, level);
-    }
-
-    fn update_all(&mut self) {
-        for cpu in 0..self.state.cpus.len() {
-            self.update(cpu);
-        }
-    }
-}
-
 /// A GICv3 with system-register CPU interfaces.
 #[derive(Debug)]
 pub struct GicV3 {
-    inner: Mutex<Inner>,
+    inner: Mutex<Wired<GicV3State>>,
     stray: Stray,
     interrupts: usize,
     affinity: Vec<u32>,
@@ -135,7 +120,7 @@ impl GicV3 {
     pub fn new(interrupts: usize, cpus: Vec<(u32, Arc<CpuLines>)>) -> Result<Arc<GicV3>, GicError> {
         GicError::check(interrupts, cpus.len(), 512)?;
         let (affinity, lines): (Vec<_>, Vec<_>) = cpus.into_iter().unzip();
-        let inner = Inner { state: GicV3State::new(interrupts, &affinity), outputs: Outputs::new(lines) };
+        let inner = Wired::new(GicV3State::new(interrupts, &affinity), lines);
         Ok(Arc::new(GicV3 { inner: Mutex::new(inner), stray: Stray::new(), interrupts, affinity }))
     }
 
@@ -177,24 +162,7 @@ impl GicV3 {
 
 impl IrqSink for GicV3 {
     fn set_line(&self, line: u32, high: bool) {
-        let mut inner = lock(&self.inner);
-        if line >= PRIVATE_INPUTS {
-            let (cpu, n) = ((line - PRIVATE_INPUTS) as usize / 32, line % 32);
-            if let Some(bank) = inner.state.irqs.bank_mut(cpu, 0) {
-                bank.set_level(n, high);
-                inner.update(cpu);
-            }
-        } else if line >= 32
-            && let Some(bank) = inner.state.irqs.bank_mut(0, line as usize / 32)
-        {
-            bank.set_level(line % 32, high);
-            let (index, bit) = (line as usize / 32 - 1, 1 << (line % 32));
-            for cpu in 0..self.affinity.len() {
-                if inner.state.irqs.routes[cpu][index] & bit != 0 {
-                    inner.update(cpu);
-                }
-            }
-        }
+        lock(&self.inner).set_input(line, high);
     }
 }
 
@@ -204,11 +172,7 @@ impl Device for GicV3 {
     }
 
     fn reset(&self) {
-        let mut inner = lock(&self.inner);
-        let mut new = GicV3State::new(self.interrupts, &self.affinity);
-        new.irqs.keep_levels(&inner.state.irqs);
-        inner.state = new;
-        inner.update_all();
+        lock(&self.inner).reset(GicV3State::new(self.interrupts, &self.affinity));
     }
 
     fn save(&self) -> Result<Snapshot, SnapshotError> {
@@ -227,9 +191,7 @@ impl Device for GicV3 {
         if !fits {
             return Err(SnapshotError::mismatch(GicV3::KIND, "is of another configuration"));
         }
-        let mut inner = lock(&self.inner);
-        inner.state = new;
-        inner.update_all();
+        lock(&self.inner).replace(new);
         Ok(())
     }
 }
