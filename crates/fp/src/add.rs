@@ -43,8 +43,7 @@ fn add_soft<F: Format, const SUB: bool>(env: &mut Env, a: F::Bits, b: F::Bits) -
     if x.is_zero() && y.is_zero() {
         return F::zero(if x.sign == y.sign { x.sign } else { zero_sign(env) });
     }
-    let wide = |n: Num| Wide { sign: n.sign, exp: n.exp, sig: (n.sig as u128) << 63 };
-    let r = sum(wide(x), wide(y));
+    let r = sum(Wide::of(x), Wide::of(y));
     finish::<F>(env, r)
 }
 
@@ -54,6 +53,33 @@ pub(crate) struct Wide {
     pub sign: bool,
     pub exp: i32,
     pub sig: u128,
+}
+
+impl Wide {
+    /// A finite number.
+    #[inline(always)]
+    pub fn of(n: Num) -> Wide {
+        Wide { sign: n.sign, exp: n.exp, sig: (n.sig as u128) << 63 }
+    }
+
+    /// The exact product of finite numbers, whose significands have 62 bits at most.
+    #[inline(always)]
+    pub fn product(x: Num, y: Num) -> Wide {
+        let sign = x.sign != y.sign;
+        let p = x.sig as u128 * y.sig as u128;
+        if p == 0 {
+            return Wide { sign, exp: 0, sig: 0 };
+        }
+        let lz = p.leading_zeros();
+        Wide { sign, exp: x.exp + y.exp + 1 - lz as i32, sig: p << lz >> 1 }
+    }
+
+    /// Exponent and significand as rounding takes them: the highest bit at 127. Not for zero.
+    #[inline(always)]
+    pub fn normal(self) -> (i32, u128) {
+        let lz = self.sig.leading_zeros();
+        (self.exp + 1 - lz as i32, self.sig << lz)
+    }
 }
 
 /// The exact sum, but for a sticky bit at the bottom. Bit 127 of the result is carry.
@@ -77,8 +103,8 @@ pub(crate) fn finish<F: Format>(env: &mut Env, r: Wide) -> F::Bits {
     if r.sig == 0 {
         return F::zero(zero_sign(env));
     }
-    let lz = r.sig.leading_zeros();
-    round::<F>(env, r.sign, r.exp + 1 - lz as i32, r.sig << lz)
+    let (exp, sig) = r.normal();
+    round::<F>(env, r.sign, exp, sig)
 }
 
 /// `v >> n`, with bit 0 set where a one was shifted out.

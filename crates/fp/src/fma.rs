@@ -46,14 +46,7 @@ fn fma_soft<F: Format>(env: &mut Env, c: F::Bits, a: F::Bits, b: F::Bits) -> F::
 fn mul_add<F: Format>(env: &mut Env, z: Num, x: Num, y: Num, scale: i32) -> F::Bits {
     // The product of two 62-bit significands leaves the lowest bits free.
     const { assert!(F::PREC <= 62) };
-    let p = x.sig as u128 * y.sig as u128;
-    let lz = p.leading_zeros();
-    let product = if p == 0 {
-        Wide { sign: false, exp: 0, sig: 0 }
-    } else {
-        Wide { sign: x.sign != y.sign, exp: x.exp + y.exp + 1 - lz as i32, sig: p << lz >> 1 }
-    };
-    let mut r = sum(product, Wide { sign: z.sign, exp: z.exp, sig: (z.sig as u128) << 63 });
+    let mut r = sum(Wide::product(x, y), Wide::of(z));
     r.exp += scale;
     finish::<F>(env, r)
 }

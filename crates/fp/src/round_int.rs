@@ -4,7 +4,7 @@ use crate::env::{Env, Flags, Round};
 use crate::format::Format;
 use crate::int::split;
 use crate::nan::process_nan;
-use crate::num::{Class, unpack};
+use crate::num::{Class, Num, unpack};
 use crate::round::rounds_up;
 
 /// `a` rounded to an integral value as `mode` says. Raises inexact only where `exact`.
@@ -12,25 +12,34 @@ use crate::round::rounds_up;
 pub fn round_int<F: Format>(env: &mut Env, a: F::Bits, mode: Round, exact: bool) -> F::Bits {
     let x = unpack::<F>(env, a);
     match x.class {
-        Class::Quiet | Class::Signalling => return process_nan::<F>(env, x, a),
-        Class::Zero => return F::zero(x.sign),
-        Class::Inf => return a,
-        Class::Finite if x.exp >= F::PREC as i32 - 1 => return a,
-        Class::Finite => {}
+        Class::Quiet | Class::Signalling => process_nan::<F>(env, x, a),
+        Class::Zero => F::zero(x.sign),
+        Class::Inf => a,
+        Class::Finite => match integral::<F>(x, mode) {
+            Some(r) => {
+                if exact {
+                    env.raise(Flags::INEXACT);
+                }
+                r
+            }
+            None => a,
+        },
     }
-    let Some((int, rest)) = split(x, 0) else { return a };
-    if rest == 0 {
-        return a;
+}
+
+/// The integral value that `mode` makes of a finite number other than zero. `None` where it is one already.
+#[inline(always)]
+pub(crate) fn integral<F: Format>(x: Num, mode: Round) -> Option<F::Bits> {
+    if x.exp >= F::PREC as i32 - 1 {
+        return None;
     }
-    if exact {
-        env.raise(Flags::INEXACT);
-    }
+    let (int, rest) = split(x, 0).filter(|(_, rest)| *rest != 0)?;
     let int = int + rounds_up(mode, x.sign, int & 1 != 0, true, rest.cmp(&(1 << 63))) as u64;
     if int == 0 {
-        return F::zero(x.sign);
+        return Some(F::zero(x.sign));
     }
     // At most PREC bits: exact.
     let lz = int.leading_zeros();
     let frac = int << lz << 1 >> (65 - F::PREC);
-    F::join(x.sign, (63 - lz as i32 + F::BIAS) as u32, frac)
+    Some(F::join(x.sign, (63 - lz as i32 + F::BIAS) as u32, frac))
 }

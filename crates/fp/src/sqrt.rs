@@ -3,7 +3,7 @@
 use crate::env::Env;
 use crate::format::Format;
 use crate::nan::{invalid, process_nan};
-use crate::num::unpack;
+use crate::num::{Num, unpack};
 use crate::round::round;
 
 /// Square root of `a`.
@@ -18,8 +18,6 @@ pub fn sqrt<F: Format>(env: &mut Env, a: F::Bits) -> F::Bits {
 }
 
 fn sqrt_soft<F: Format>(env: &mut Env, a: F::Bits) -> F::Bits {
-    // The root below has 64 bits, and rounding needs two more than the format has.
-    const { assert!(F::PREC <= 62) };
     let x = unpack::<F>(env, a);
     if x.is_nan() {
         return process_nan::<F>(env, x, a);
@@ -33,7 +31,16 @@ fn sqrt_soft<F: Format>(env: &mut Env, a: F::Bits) -> F::Bits {
     if x.is_inf() {
         return F::inf(false);
     }
+    let (exp, sig) = root::<F>(x);
+    round::<F>(env, false, exp, sig)
+}
+
+/// Exponent and significand of the root of a positive finite number, as rounding takes them.
+#[inline(always)]
+pub(crate) fn root<F: Format>(x: Num) -> (i32, u128) {
+    // The root has 64 bits, and rounding needs two more than the format has.
+    const { assert!(F::PREC <= 62) };
     let n = (x.sig as u128) << (63 + (x.exp & 1));
     let root = n.isqrt();
-    round::<F>(env, false, x.exp >> 1, root << 64 | (root * root != n) as u128)
+    (x.exp >> 1, root << 64 | (root * root != n) as u128)
 }

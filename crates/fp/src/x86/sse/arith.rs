@@ -9,7 +9,7 @@ use super::round::round;
 use crate::add::{Wide, sum};
 use crate::compare::order;
 use crate::format::Format;
-use crate::num::Num;
+use crate::sqrt::root;
 use crate::x86::Exceptions;
 
 /// `a + b`.
@@ -50,13 +50,7 @@ fn add_soft<F: Format, const SUB: bool>(env: &mut Env, a: F::Bits, b: F::Bits) -
     if x.is_zero() && y.is_zero() && x.sign == y.sign {
         return F::zero(x.sign);
     }
-    finish::<F>(env, sum(wide(x), wide(y)))
-}
-
-/// A finite operand as [`sum`] takes it.
-#[inline(always)]
-pub(crate) fn wide(n: Num) -> Wide {
-    Wide { sign: n.sign, exp: n.exp, sig: (n.sig as u128) << 63 }
+    finish::<F>(env, sum(Wide::of(x), Wide::of(y)))
 }
 
 /// Rounds a sum; an exact zero is negative in the mode towards minus infinity only.
@@ -65,8 +59,8 @@ pub(super) fn finish<F: Format>(env: &mut Env, r: Wide) -> F::Bits {
     if r.sig == 0 {
         return F::zero(env.round == crate::Round::Down);
     }
-    let lz = r.sig.leading_zeros();
-    round::<F>(env, r.sign, r.exp + 1 - lz as i32, r.sig << lz)
+    let (exp, sig) = r.normal();
+    round::<F>(env, r.sign, exp, sig)
 }
 
 /// `a * b`.
@@ -152,7 +146,6 @@ pub fn sqrt<F: Format>(env: &mut Env, a: F::Bits) -> F::Bits {
 }
 
 fn sqrt_soft<F: Format>(env: &mut Env, a: F::Bits) -> F::Bits {
-    const { assert!(F::PREC <= 62) };
     let x = unpack::<F>(env, a);
     if x.is_nan() {
         return propagate::<F, 1>(env, [(x, a)]);
@@ -167,9 +160,8 @@ fn sqrt_soft<F: Format>(env: &mut Env, a: F::Bits) -> F::Bits {
     if x.is_inf() {
         return F::inf(false);
     }
-    let n = (x.sig as u128) << (63 + (x.exp & 1));
-    let root = n.isqrt();
-    round::<F>(env, false, x.exp >> 1, root << 64 | (root * root != n) as u128)
+    let (exp, sig) = root::<F>(x);
+    round::<F>(env, false, exp, sig)
 }
 
 /// MIN: `a` where it is less, else `b`, also where either is a NaN (which is invalid) or both are zeros.

@@ -9,6 +9,7 @@ use crate::format::Format;
 use crate::int::split;
 use crate::num::Class;
 use crate::round::rounds_up;
+use crate::round_int::integral;
 use crate::x86::{Exceptions, rc};
 
 /// `a` of format `S` in format `D`, rounded as `mode` says. To and from F16, DAZ and FTZ do not concern the
@@ -107,25 +108,17 @@ pub fn round_int<F: Format>(env: &mut Env, a: F::Bits, imm: u8) -> F::Bits {
     let mode = if imm & 4 != 0 { env.round } else { rc(imm as u32) };
     let x = unpack::<F>(env, a);
     match x.class {
-        Class::Quiet | Class::Signalling => return propagate::<F, 1>(env, [(x, a)]),
-        Class::Zero => return F::zero(x.sign),
-        Class::Inf => return a,
-        Class::Finite if x.exp >= F::PREC as i32 - 1 => return a,
-        Class::Finite => {}
+        Class::Quiet | Class::Signalling => propagate::<F, 1>(env, [(x, a)]),
+        Class::Zero => F::zero(x.sign),
+        Class::Inf => a,
+        Class::Finite => match integral::<F>(x, mode) {
+            Some(r) => {
+                if imm & 8 == 0 {
+                    env.raise(Exceptions::PE);
+                }
+                r
+            }
+            None => a,
+        },
     }
-    let Some((int, rest)) = split(x, 0) else { return a };
-    if rest == 0 {
-        return a;
-    }
-    if imm & 8 == 0 {
-        env.raise(Exceptions::PE);
-    }
-    let int = int + rounds_up(mode, x.sign, int & 1 != 0, true, rest.cmp(&(1 << 63))) as u64;
-    if int == 0 {
-        return F::zero(x.sign);
-    }
-    // At most PREC bits: exact.
-    let lz = int.leading_zeros();
-    let frac = int << lz << 1 >> (65 - F::PREC);
-    F::join(x.sign, (63 - lz as i32 + F::BIAS) as u32, frac)
 }

@@ -1,6 +1,6 @@
 //! Fused multiply-add (SDM Vol. 1, 14.5).
 
-use super::arith::{finish, wide};
+use super::arith::finish;
 use super::env::Env;
 use super::nan::{invalid, propagate};
 use super::num::{denormals, unpack};
@@ -61,11 +61,5 @@ fn fma_soft<F: Format>(env: &mut Env, kind: Fma, a: F::Bits, b: F::Bits, c: F::B
     if z.is_zero() && (x.is_zero() || y.is_zero()) && z.sign == sign {
         return F::zero(sign);
     }
-    let p = x.sig as u128 * y.sig as u128;
-    let lz = p.leading_zeros();
-    let product = match p {
-        0 => Wide { sign, exp: 0, sig: 0 },
-        _ => Wide { sign, exp: x.exp + y.exp + 1 - lz as i32, sig: p << lz >> 1 },
-    };
-    finish::<F>(env, sum(product, wide(z)))
+    finish::<F>(env, sum(Wide { sign, ..Wide::product(x, y) }, Wide::of(z)))
 }

@@ -7,7 +7,6 @@ use super::num::denormals;
 use super::round::round;
 use crate::add::{Wide, sum};
 use crate::env::Round;
-use crate::num::Num;
 use crate::x86::Exceptions;
 
 /// `a + b`.
@@ -36,13 +35,12 @@ fn add_as<const SUB: bool>(env: &mut Env, a: F80, b: F80) -> F80 {
     if x.is_zero() && y.is_zero() && x.sign == y.sign {
         return F80::zero(x.sign);
     }
-    let wide = |n: Num| Wide { sign: n.sign, exp: n.exp, sig: (n.sig as u128) << 63 };
-    let r = sum(wide(x), wide(y));
+    let r = sum(Wide::of(x), Wide::of(y));
     if r.sig == 0 {
         return F80::zero(env.round == Round::Down);
     }
-    let lz = r.sig.leading_zeros();
-    round(env, r.sign, r.exp + 1 - lz as i32, r.sig << lz)
+    let (exp, sig) = r.normal();
+    round(env, r.sign, exp, sig)
 }
 
 /// `a * b`.
