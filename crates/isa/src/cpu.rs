@@ -97,6 +97,12 @@ pub unsafe trait Cpu: Send + Sized + 'static {
     /// since the last call: lets time pass, takes a pending interrupt if it is enabled.
     fn poll(&mut self, retired: u64) -> Event;
 
+    /// Whether there is nothing to do until [`Cpu::poll`] has been asked, though no instruction ended its block to say so:
+    /// the engine asks behind [`Cpu::take_fault`].
+    fn waits(&self) -> bool {
+        false
+    }
+
     /// Blocks until something may have changed for an idle CPU (interrupt, timer, stop request).
     fn wait(&mut self);
 

@@ -131,6 +131,13 @@ pub trait Emit: Sized {
 
     /// Calls a helper. What the helper's [`crate::Effects`] exclude stays in host registers.
     fn call(&mut self, h: Helper<Self::Cpu>, args: [Self::Val; 3]) -> Result<Self::Val, Self::Fault>;
+    /// Goes on where `ok` holds. Elsewhere calls a helper, which records a guest fault.
+    fn ensure(
+        &mut self,
+        ok: Self::Bool,
+        h: Helper<Self::Cpu>,
+        args: [Self::Val; 3],
+    ) -> Result<(), Self::Fault>;
 
     /// Ends the block: to `taken` where `c` holds, else to the next instruction.
     fn branch(&mut self, c: Self::Bool, taken: u64);

@@ -432,6 +432,11 @@ impl<C: Cpu, const TRY: bool> Emit for Interp<'_, C, TRY> {
     }
 
     #[inline(always)]
+    fn ensure(&mut self, ok: bool, h: Helper<C>, args: [u64; 3]) -> Result<(), GuestFault> {
+        if ok { Ok(()) } else { self.call(h, args).map(drop) }
+    }
+
+    #[inline(always)]
     fn branch(&mut self, c: bool, taken: u64) {
         self.next = if c { Next::Taken } else { Next::NotTaken };
         self.target = taken;

@@ -216,6 +216,10 @@ impl<C: Cpu> Emit for Logged<'_, C> {
         r
     }
     #[inline(always)]
+    fn ensure(&mut self, ok: bool, h: Helper<C>, args: [u64; 3]) -> Result<(), GuestFault> {
+        self.interp.ensure(ok, h, args)
+    }
+    #[inline(always)]
     fn branch(&mut self, c: bool, taken: u64) {
         self.interp.branch(c, taken);
     }

@@ -185,6 +185,10 @@ impl<C: Cpu> Emit for Scan<C> {
         self.seen.faults |= h.effects == Effects::Cpu;
         Ok(())
     }
+    fn ensure(&mut self, _ok: (), _h: Helper<C>, _args: [(); 3]) -> Result<(), Infallible> {
+        self.seen.faults = true;
+        Ok(())
+    }
     fn branch(&mut self, _c: (), taken: u64) {
         self.seen.flow = Flow::Branch { taken };
     }

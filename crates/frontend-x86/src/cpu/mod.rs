@@ -98,12 +98,16 @@ pub struct X86Cpu {
     pub(crate) recorded: Option<Recorded>,
     /// In HLT until an interrupt.
     pub(crate) halted: bool,
+    /// FERR# is asserted.
+    pub(crate) ferr: bool,
     /// Interrupts wait for one more instruction (STI, MOV SS, POP SS).
     pub(crate) shadow: bool,
     /// NMIs are blocked until IRET.
     pub(crate) nmi_blocked: bool,
     /// Stores to pages with translated code go through: one instruction is being executed alone.
     pub(crate) alone: bool,
+    /// The PC's page holds the end of CS ([`X86Cpu::follow_limit`]).
+    pub(crate) at_limit: bool,
     /// What led to the last triple fault, for a report.
     pub shutdown: Option<Shutdown>,
     /// State of the generator behind RDRAND and RDSEED.
@@ -143,9 +147,11 @@ impl X86Cpu {
             counters: Counters::new(),
             recorded: None,
             halted: false,
+            ferr: false,
             shadow: false,
             nmi_blocked: false,
             alone: false,
+            at_limit: false,
             shutdown: None,
             random: 0,
             lines,
@@ -180,7 +186,7 @@ impl X86Cpu {
         self.dr = [0, 0, 0, 0, 0, 0, 0xffff_0ff0, 0x400];
         self.msr = Msrs::reset(&self.model);
         self.x87 = X87::new();
-        (self.halted, self.shadow, self.nmi_blocked) = (false, false, false);
+        (self.halted, self.shadow, self.nmi_blocked, self.ferr) = (false, false, false, false);
         self.core.set_reg(regs::FLAGS, rflags::FIXED);
         self.core.set_reg(regs::RDX, self.model.signature as u64);
         self.core.pc = 0xffff_fff0;
@@ -278,17 +284,8 @@ unsafe impl Cpu for X86Cpu {
         decode::disassemble(bytes, pc, 64)
     }
     fn fetch(&mut self, va: u64) -> Option<CodePage> {
-        if !self.code_limit_holds(va) {
-            self.raise_gp(0);
-            return None;
-        }
-        match self.mmu.fetch(&mut self.core, &self.paging, va) {
-            Ok(f) => Some(CodePage { pa: f.pa, host: f.host }),
-            Err(e) => {
-                self.memory_fault(e);
-                None
-            }
-        }
+        self.follow_limit(va);
+        self.fetch_page(va)
     }
     fn take_fault(&mut self, pc: u64) {
         self.core.fault = 0;
@@ -298,6 +295,9 @@ unsafe impl Cpu for X86Cpu {
     }
     fn poll(&mut self, retired: u64) -> Event {
         self.poll_events(retired)
+    }
+    fn waits(&self) -> bool {
+        self.halted
     }
     fn wait(&mut self) {
         self.counters.sleeps += 1;
@@ -364,6 +364,21 @@ unsafe impl Cpu for X86Cpu {
 }
 
 impl X86Cpu {
+    /// Translates a code address, as [`Cpu::fetch`] does.
+    pub(crate) fn fetch_page(&mut self, va: u64) -> Option<CodePage> {
+        if self.code_left(va) == 0 {
+            self.raise_gp(0);
+            return None;
+        }
+        match self.mmu.fetch(&mut self.core, &self.paging, va) {
+            Ok(f) => Some(CodePage { pa: f.pa, host: f.host }),
+            Err(e) => {
+                self.memory_fault(e);
+                None
+            }
+        }
+    }
+
     /// The value of an access, or its fault recorded.
     #[inline]
     pub(crate) fn completed<T: Default>(&mut self, r: Result<T, MemError<PageFault>>) -> T {

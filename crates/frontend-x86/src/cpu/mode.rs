@@ -34,6 +34,10 @@ impl Mode {
     const X87_UNDEFINED: u64 = 1 << 25;
     const MODEL: u32 = 26;
     const IO_PRIVILEGED: u64 = 1 << 28;
+    /// CS's limit is below 4 GiB - 1.
+    const LIMITED32: u64 = 1 << 29;
+    /// CS's limit is below 64 KiB - 1.
+    const LIMITED16: u64 = 1 << 30;
 
     /// Code size in bits: 16, 32 or 64.
     pub fn code_bits(self) -> u32 {
@@ -108,7 +112,12 @@ impl Mode {
 
     /// The same without the checks.
     pub(crate) fn plain(self) -> Mode {
-        Mode(self.0 & !Mode::CAREFUL)
+        Mode(self.0 & !(Mode::CAREFUL | Mode::LIMITED32 | Mode::LIMITED16))
+    }
+
+    /// Near branches may lead beyond CS's limit; `narrow`: those that load 16 bits of EIP.
+    pub(crate) fn limited(self, narrow: bool) -> bool {
+        self.0 & if narrow { Mode::LIMITED16 } else { Mode::LIMITED32 } != 0
     }
 
     /// CR0.PE, virtual-8086 mode included.
@@ -145,7 +154,7 @@ impl Mode {
 
 /// Small numbers for modes, which [`lyrebird_isa::Core::code_ctx`] has room for.
 #[derive(Clone, Debug, Default)]
-pub struct Modes(FxHashMap<u64, u16>);
+pub struct Modes(FxHashMap<(u64, u32), u16>);
 
 impl X86Cpu {
     /// Recomputes the mode, and points the TLB at the context of the current privilege.
@@ -183,8 +192,13 @@ impl X86Cpu {
             let checked = code != 2 && !self.segs[seg as usize].is_flat();
             m |= bit(based, 1 << Mode::BASED << seg as u32) | bit(checked, 1 << Mode::CHECKED << seg as u32);
         }
+        // The limit is no part of the mode, but what leads from block to block holds for one limit.
+        let mut limit = u32::MAX;
         if code != 2 {
-            m |= self.base(Seg::Cs) << 32;
+            limit = cs.limit;
+            m |= self.base(Seg::Cs) << 32
+                | bit(limit < u32::MAX, Mode::LIMITED32)
+                | bit(limit < 0xffff, Mode::LIMITED16);
         }
         self.mode = Mode(m);
         if self.modes.0.len() >= usize::from(u16::MAX) {
@@ -193,7 +207,7 @@ impl X86Cpu {
             self.mmu.renew_code(&mut self.core);
         }
         let next = self.modes.0.len() as u16;
-        let id = *self.modes.0.entry(m).or_insert(next);
+        let id = *self.modes.0.entry((m, limit)).or_insert(next);
         let key = ContextKey { asid: self.paging.asid(), class: self.paging.class(self.cpl, flags) };
         let implicit = ContextKey { class: self.paging.implicit_class(), ..key };
         self.paging.user = self.cpl == 3;

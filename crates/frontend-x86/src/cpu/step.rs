@@ -7,6 +7,7 @@ use lyrebird_isa::{Cpu, Emit, Helper, Sem, Term, Visitor};
 
 use super::{Mode, X86Cpu};
 use crate::decode;
+use crate::regs::{RCX, RSP};
 
 /// Length in bytes of the longest instruction (SDM Vol. 2, 2.3.11).
 pub const LONGEST: usize = 15;
@@ -30,9 +31,18 @@ impl Visitor<X86Cpu> for Execute<'_> {
     type Out = Went;
 
     fn visit<S: Sem<X86Cpu>>(self, s: S) -> Went {
+        let (sp, count) = (self.cpu.core.reg(RSP), self.cpu.core.reg(RCX));
         let mut e = Interp::new(self.cpu);
-        let done = s.sem(&mut e).is_ok();
+        let mut done = s.sem(&mut e).is_ok();
         let (next, target) = (e.next, e.target);
+        let near = matches!(S::TERM, Term::Branch | Term::Indirect);
+        if near && done && matches!(next, Next::Taken | Next::Indirect) && !self.cpu.may_branch(target) {
+            // The fault is the branch's: CALL, RET and LOOP are undone.
+            self.cpu.core.set_reg(RSP, sp);
+            self.cpu.core.set_reg(RCX, count);
+            self.cpu.raise_gp(0);
+            done = false;
+        }
         if !done {
             self.cpu.take_fault(self.pc);
             return Went::Faulted;
@@ -60,21 +70,31 @@ impl X86Cpu {
     /// fault is recorded where they do not make an instruction.
     pub(crate) fn fetch_bytes(&mut self) -> Option<([u8; LONGEST], usize)> {
         let pc = self.core.pc;
-        let page = self.fetch(pc)?;
+        let page = self.fetch_page(pc)?;
         let mut bytes = [0; LONGEST];
         let offset = pc % PAGE_SIZE;
-        let here = LONGEST.min((PAGE_SIZE - offset) as usize);
+        // What CS's limit cuts off is #GP, not an instruction.
+        let all = LONGEST.min(self.code_left(pc) as usize);
+        let here = all.min((PAGE_SIZE - offset) as usize);
         // SAFETY: `CodePage::host` is readable for 4 KiB, and `here` bytes at `offset` lie inside.
         unsafe { std::ptr::copy_nonoverlapping(page.host.add(offset as usize), bytes.as_mut_ptr(), here) };
         if here == LONGEST || decode::length(&bytes[..here], pc, self.mode).is_some() {
             return Some((bytes, here));
         }
+        if here == all {
+            self.raise_gp(0);
+            return None;
+        }
         let next = pc.wrapping_add(here as u64);
         let next = if self.mode.code64() { next } else { next & 0xffff_ffff };
-        let page = self.fetch(next)?;
+        let page = self.fetch_page(next)?;
         // SAFETY: as above; fewer than `LONGEST` bytes at the start of the page.
-        unsafe { std::ptr::copy_nonoverlapping(page.host, bytes.as_mut_ptr().add(here), LONGEST - here) };
-        Some((bytes, LONGEST))
+        unsafe { std::ptr::copy_nonoverlapping(page.host, bytes.as_mut_ptr().add(here), all - here) };
+        if all < LONGEST && decode::length(&bytes[..all], pc, self.mode).is_none() {
+            self.raise_gp(0);
+            return None;
+        }
+        Some((bytes, all))
     }
 
     /// Fetches and executes one instruction. False if an exception was taken instead of its completing.
@@ -161,13 +181,13 @@ impl Visitor<X86Cpu> for Prepare {
 }
 
 impl X86Cpu {
-    /// [`X86Cpu::step`] for an instruction that crosses a page.
+    /// [`X86Cpu::step`] for an instruction that crosses a page, or a branch that may stray.
     fn step_crossing(&mut self, pc: u64) {
         let Some((bytes, n)) = self.fetch_bytes() else {
             self.take_fault(pc);
             return;
         };
-        let (at, mode) = (Crossings::index(pc), self.mode);
+        let (at, mode) = (Crossings::index(pc), self.mode.plain());
         let known = self.crossings.0[at].filter(|r| r.pc == pc && r.mode == mode && r.bytes == bytes);
         let ready = known.unwrap_or_else(|| {
             let ((run, payload), len) = decode::decode(&bytes[..n], pc, mode, Prepare);
@@ -204,7 +224,8 @@ extern "C" fn step_helper(cpu: &mut X86Cpu, pc: u64, _: u64, _: u64) -> u64 {
     0
 }
 
-/// An instruction that does not end in its page, or that needs checks around it: fetched and executed at run time.
+/// An instruction that does not end in its page, or that needs checks around it or, as a branch, of its target:
+/// fetched and executed at run time.
 #[derive(Clone, Copy, Debug)]
 pub struct Step {
     /// Where it stands.
@@ -224,12 +245,14 @@ impl Sem<X86Cpu> for Step {
 }
 
 impl X86Cpu {
-    /// Whether the mode must be [`Mode::careful`]: TF, an instruction or data breakpoint in DR7, alignment checks.
+    /// Whether the mode must be [`Mode::careful`]: TF, an instruction or data breakpoint in DR7, alignment checks, the
+    /// end of CS.
     pub(crate) fn needs_care(&self) -> bool {
         use crate::regs::{self, rflags};
         use crate::sys::control::cr0;
         let flags = self.core.reg(regs::FLAGS);
-        flags & rflags::TF != 0
+        self.at_limit
+            || flags & rflags::TF != 0
             || self.dr[7] & 0xff != 0
             || (self.cpl == 3 && flags & rflags::AC != 0 && self.control.cr0 & cr0::AM != 0)
     }

@@ -2,13 +2,14 @@
 
 mod insn;
 
-use iced_x86::{Code, Decoder, DecoderError, DecoderOptions, Formatter, Instruction, IntelFormatter};
+use iced_x86::{Code, Decoder, DecoderError, DecoderOptions, Formatter, Instruction, IntelFormatter, OpKind};
 use lyrebird_isa::Visitor;
 
 use crate::X86Cpu;
 use crate::cpu::Mode;
 use crate::cpu::step::{LONGEST, Step};
 use crate::sem;
+use crate::sys::canonical;
 pub use insn::{Insn, seg};
 
 fn instruction(bytes: &[u8], pc: u64, mode: Mode) -> (Instruction, DecoderError) {
@@ -17,6 +18,28 @@ fn instruction(bytes: &[u8], pc: u64, mode: Mode) -> (Instruction, DecoderError)
     let mut d = Decoder::with_ip(mode.code_bits(), bytes, rip, DecoderOptions::NONE);
     let i = d.decode();
     (i, d.last_error())
+}
+
+/// Whether what does not decode is an instruction of more than [`LONGEST`] bytes. `iced-x86` tells no difference, but
+/// stops for want of bytes where it gets fewer; so it is asked without the first byte, which is a prefix.
+fn is_too_long(bytes: &[u8], pc: u64, mode: Mode) -> bool {
+    bytes.get(1..LONGEST).is_some_and(|b| length(b, pc, mode).is_none())
+}
+
+/// Whether an instruction is a near branch that may lead out of the code segment, which is looked at when it is
+/// executed. In 64-bit code that is an address that is not canonical, and computed branches look for themselves.
+fn may_stray(i: &Instruction, mode: Mode) -> bool {
+    use Code::{
+        Call_rm16, Call_rm32, Jmp_rm16, Jmp_rm32, Retnd, Retnd_imm16, Retnw, Retnw_imm16, Xbegin_rel16,
+        Xbegin_rel32,
+    };
+    match (i.op0_kind(), i.code()) {
+        (_, Xbegin_rel16 | Xbegin_rel32) => false,
+        (OpKind::NearBranch64, _) => !canonical(i.near_branch64()),
+        (OpKind::NearBranch16, _) | (_, Retnw | Retnw_imm16 | Jmp_rm16 | Call_rm16) => mode.limited(true),
+        (OpKind::NearBranch32, _) | (_, Retnd | Retnd_imm16 | Jmp_rm32 | Call_rm32) => mode.limited(false),
+        _ => false,
+    }
 }
 
 /// The length in bytes of the instruction at the linear address `pc`; None where `bytes` ends before it does.
@@ -30,16 +53,16 @@ pub fn length(bytes: &[u8], pc: u64, mode: Mode) -> Option<usize> {
 pub fn decode<V: Visitor<X86Cpu>>(bytes: &[u8], pc: u64, mode: Mode, v: V) -> (V::Out, usize) {
     let (i, error) = instruction(bytes, pc, mode);
     if error == DecoderError::NoMoreBytes {
-        if bytes.len() < LONGEST {
-            return (v.visit(Step { pc }), bytes.len().max(1));
-        }
-        return (v.visit(sem::undefined::TooLong), LONGEST);
+        return (v.visit(Step { pc }), bytes.len().max(1));
     }
     let len = i.len().max(1);
-    if mode.careful() {
+    if mode.careful() || may_stray(&i, mode) {
         return (v.visit(Step { pc }), len);
     }
     if i.code() == Code::INVALID {
+        if is_too_long(bytes, pc, mode) {
+            return (v.visit(sem::undefined::TooLong), LONGEST);
+        }
         return (v.visit(sem::undefined::Undefined { code: Code::INVALID as u16 }), len);
     }
     let x = Insn::new(&i, mode, pc, bytes);

@@ -1,7 +1,7 @@
 //! Near control transfers: Jcc, JMP, CALL, RET, LOOPcc, JrCXZ; SETcc and CMOVcc (SDM Vol. 1, 5.1.7, 5.1.1, 5.1.6).
 
 use iced_x86::{ConditionCode, Mnemonic};
-use lyrebird_isa::{Cc, Emit, JumpKind, Sem, Term, Visitor, Width};
+use lyrebird_isa::{Cc, Emit, Helper, JumpKind, Sem, Term, Visitor, Width};
 
 use super::stack::Stack;
 use super::{Decoded, consts, flags, wide_widths};
@@ -86,6 +86,26 @@ fn linear_of<const W: u8, E: Emit<Cpu = X86Cpu>>(e: &mut E, rip: E::Val) -> E::V
     e.bin(lyrebird_isa::Bin::Add, Width::W32, rip, base)
 }
 
+extern "C" fn stray(cpu: &mut X86Cpu, _: u64, _: u64, _: u64) -> u64 {
+    cpu.raise_gp(0);
+    0
+}
+
+/// #GP(0) of the branch, not of its target, where a 64-bit address is not canonical (SDM Vol. 2, JMP): bits 63 to 47 are
+/// not all the same. Limits of other code are [`crate::X86Cpu::may_branch`]'s.
+#[inline(always)]
+fn ensure_canonical<const W: u8, E: Emit<Cpu = X86Cpu>>(e: &mut E, pc: E::Val) -> Result<(), E::Fault> {
+    if W != w::Q {
+        return Ok(());
+    }
+    let zero = e.imm(0);
+    let up = e.imm(48);
+    let moved = e.add_imm(pc, 1 << 47);
+    let high = e.bin(lyrebird_isa::Bin::Shr, Width::W64, moved, up);
+    let ok = e.cmp(Cc::Eq, Width::W64, high, zero);
+    e.ensure(ok, Helper::cpu("stray_branch", stray), [zero; 3])
+}
+
 /// JMP through a register or memory.
 #[derive(Clone, Copy, Debug)]
 pub struct JmpIndirect<const W: u8, const MEM: bool> {
@@ -99,6 +119,7 @@ impl<const W: u8, const MEM: bool> Sem<X86Cpu> for JmpIndirect<W, MEM> {
     fn sem<E: Emit<Cpu = X86Cpu>>(&self, e: &mut E) -> Result<(), E::Fault> {
         let rip = if MEM { self.m.load::<W, E>(e)? } else { self.m.reg.get::<W, E>(e) };
         let pc = linear_of::<W, E>(e, rip);
+        ensure_canonical::<W, E>(e, pc)?;
         e.jump_reg(pc, JumpKind::Jump);
         Ok(())
     }
@@ -119,6 +140,7 @@ impl<const W: u8> Sem<X86Cpu> for CallReg<W> {
     fn sem<E: Emit<Cpu = X86Cpu>>(&self, e: &mut E) -> Result<(), E::Fault> {
         let rip = self.s.get::<W, E>(e);
         let pc = linear_of::<W, E>(e, rip);
+        ensure_canonical::<W, E>(e, pc)?;
         let back = rip_behind::<W, E>(e, self.next);
         self.stack.push::<W, E>(e, back)?;
         e.jump_reg(pc, JumpKind::Call);
@@ -146,6 +168,7 @@ impl<const W: u8> Sem<X86Cpu> for CallMem<W> {
         let stack = Stack::from_parts((self.how >> 22) as u8);
         let rip = m.load::<W, E>(e)?;
         let pc = linear_of::<W, E>(e, rip);
+        ensure_canonical::<W, E>(e, pc)?;
         let back = rip_behind::<W, E>(e, self.next);
         stack.push::<W, E>(e, back)?;
         e.jump_reg(pc, JumpKind::Call);
@@ -167,6 +190,7 @@ impl<const W: u8> Sem<X86Cpu> for Ret<W> {
     fn sem<E: Emit<Cpu = X86Cpu>>(&self, e: &mut E) -> Result<(), E::Fault> {
         let rip = self.stack.peek::<W, E>(e, 0)?;
         let pc = linear_of::<W, E>(e, rip);
+        ensure_canonical::<W, E>(e, pc)?;
         let bytes = crate::operand::size(W).bytes() + self.release as u64;
         let sp = self.stack.moved(e, bytes as i64);
         self.stack.set(e, sp);

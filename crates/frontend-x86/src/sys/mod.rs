@@ -17,5 +17,7 @@ mod syscall;
 mod tables;
 mod task;
 
+pub(crate) use access::canonical;
+
 #[cfg(test)]
 mod tests;

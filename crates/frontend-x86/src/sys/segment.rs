@@ -1,5 +1,8 @@
 //! Segment registers, and checks of accesses through them (SDM Vol. 3, 3.4 and 5.3).
 
+use lyrebird_isa::state::PAGE_SIZE;
+
+use super::access::canonical;
 use super::descriptor::{Descriptor, code_of, is_null};
 use crate::X86Cpu;
 use crate::exception::{Fault, Outcome, vector};
@@ -139,13 +142,32 @@ impl X86Cpu {
         Ok(self.base(seg).wrapping_add(offset) & 0xffff_ffff)
     }
 
-    /// Whether an instruction at the linear address `pc` is inside CS's limit.
-    pub(crate) fn code_limit_holds(&self, pc: u64) -> bool {
-        self.mode.code64() || self.rip_of(pc) <= self.segs[Seg::Cs as usize].limit as u64
+    /// Bytes of code from the linear address `pc` up to CS's limit.
+    pub(crate) fn code_left(&self, pc: u64) -> u64 {
+        if self.mode.code64() {
+            return u64::MAX;
+        }
+        (self.segs[Seg::Cs as usize].limit as u64 + 1).saturating_sub(self.rip_of(pc))
     }
-}
 
-impl X86Cpu {
+    /// Whether a near branch may go to the linear address `pc`: in 64-bit code a canonical one, else one inside CS's
+    /// limit (SDM Vol. 2, JMP).
+    pub(crate) fn may_branch(&self, pc: u64) -> bool {
+        if self.mode.code64() { canonical(pc) } else { self.code_left(pc) > 0 }
+    }
+
+    /// Decoded code does not look at CS's limit. So in the page where the segment ends, instructions are executed one by
+    /// one, which does ([`X86Cpu::needs_care`]).
+    #[inline]
+    pub(crate) fn follow_limit(&mut self, pc: u64) {
+        let limited = self.mode.limited(false);
+        let at = limited && self.code_left(pc | (PAGE_SIZE - 1)) == 0;
+        if at != self.at_limit {
+            self.at_limit = at;
+            self.context_changed();
+        }
+    }
+
     /// Puts values into a segment register; what follows from them is the caller's concern
     /// ([`X86Cpu::context_changed`]).
     pub(crate) fn put_segment(&mut self, seg: Seg, s: Segment, base: u64) {

@@ -201,3 +201,73 @@ fn a_new_task_faults_in_itself() {
     assert_eq!(m.cpu.core.pc, HANDLERS + 16 * DB as u64);
     assert_eq!(m.cpu.dr[6] >> 15 & 1, 1);
 }
+
+/// The second TSS as one of the 80286's (SDM Vol. 3, figure 7-10).
+fn narrow_task(m: &Machine, limit: u32) {
+    m.poke(GDT + sel::SPARE as u64, descriptor(TSS2 as u32, limit, attr::P | 1));
+    let fields = [
+        (0x02, 0x5800),
+        (0x04, sel::DATA0),
+        (0x0e, 0x4000),
+        (0x10, rflags::CF as u16 | 2),
+        (0x12, 0x1111),
+        (0x1a, 0x5000),
+        (0x22, sel::DATA0),
+        (0x24, sel::CODE0),
+        (0x26, sel::DATA0),
+        (0x28, sel::DATA0),
+        (0x2a, 0),
+        (0x2c, 0xcccc),
+    ];
+    for (at, v) in fields {
+        m.mem.write(TSS2 + at, lyrebird_isa::Size::B2, v.into()).expect("RAM");
+    }
+}
+
+#[test]
+fn tasks_of_16_bits() {
+    let mut m = Machine::protected();
+    narrow_task(&m, 0x2a);
+    target(&mut m, sel::SPARE, 0);
+    m.fails(JMP, TS, sel::SPARE as u32);
+    narrow_task(&m, 0x2b);
+    m.set(RAX, 0x1234_5678);
+    m.ok(CALL);
+    assert_eq!((m.cpu.core.pc, m.reg(RAX) as u16, m.reg(RSP) as u16), (0x4000, 0x1111, 0x5000));
+    assert_eq!(m.cpu.rflags() & (rflags::NT | rflags::CF), rflags::NT | rflags::CF);
+    for seg in [Seg::Fs, Seg::Gs] {
+        assert_eq!(m.cpu.segs[seg as usize].selector, 0);
+    }
+    assert_eq!((m.peek(TSS2) as u16, m.peek32(TSS + 0x28)), (sel::TSS, 0x1234_5678));
+    // Its state is saved in words, and no more of them than it has.
+    m.set(RAX, 0xffff_2222);
+    m.ok(&[0xcf]);
+    assert_eq!((m.cpu.core.pc, m.reg(RAX)), (CODE + 2, 0x1234_5678));
+    assert_eq!((m.peek32(TSS2 + 0x0e) as u16, m.peek32(TSS2 + 0x12) as u16), (0x4001, 0x2222));
+    assert_eq!((m.peek32(TSS2 + 0x14) as u16, m.peek32(TSS2 + 0x2c) as u16), (0, 0xcccc));
+    assert_eq!((busy(&m, sel::SPARE), m.peek(GDT + sel::SPARE as u64) >> 40 & 15), (false, 1));
+}
+
+#[test]
+fn stacks_and_ports_of_a_16_bit_task() {
+    let mut m = Machine::protected();
+    narrow_task(&m, 0x2b);
+    m.cpu.load_task(sel::SPARE).expect("a TSS");
+    assert_eq!(m.peek(GDT + sel::SPARE as u64) >> 40 & 15, 3, "busy");
+    m.user();
+    // There is no I/O bitmap, and the stack of level 0 is in the TSS's first words.
+    assert!(!m.step(&[0xec]));
+    assert_eq!((m.taken(), m.reg(RSP)), ((GP.into(), 0), 0x5800 - 24));
+    // SS:SP of level 0 end beyond the limit.
+    narrow_task(&m, 4);
+    m.cpu.load_task(sel::SPARE).expect("a TSS");
+    m.user();
+    m.step(&[0xec]);
+    let s = m.cpu.shutdown.clone().expect("triple fault");
+    assert_eq!((s.chain[1].vector, s.chain[1].error), (TS, Some(sel::SPARE as u32 | 1)));
+    // No task of IA-32e mode.
+    let mut m = Machine::long();
+    narrow_task(&m, 0x2b);
+    m.set(RAX, sel::SPARE.into());
+    m.fails(&[0x0f, 0x00, 0xd8], GP, sel::SPARE as u32);
+}

@@ -40,12 +40,35 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
         self.b.set_cold_block(cold);
         self.b.ins().brif(fault, cold, &[], go_on, &[]);
         self.enter(cold);
+        self.fault_here();
+        self.enter(go_on);
+        r
+    }
+
+    pub(super) fn emit_ensure(&mut self, ok: Value, h: Helper<C>, [a0, a1, a2]: [Value; 3]) {
+        self.sync();
+        let cold = self.b.create_block();
+        let go_on = self.b.create_block();
+        self.b.set_cold_block(cold);
+        self.b.ins().brif(ok, go_on, &[], cold, &[]);
+        self.enter(cold);
+        if self.env.verify {
+            // T0 has recorded the fault.
+            let one = self.imm(1);
+            self.store_core(one, FAULT);
+        } else {
+            self.call_host(h.f as *const () as u64, [self.env.core, a0, a1, a2]);
+        }
+        self.fault_here();
+        self.enter(go_on);
+    }
+
+    /// Leaves with the fault of this instruction, which a helper has recorded.
+    fn fault_here(&mut self) {
         self.store_pc_and_budget();
         let retired = self.imm(self.retired as u64);
         let left = self.b.ins().isub(self.budget, retired);
         self.store_core(left, Self::BUDGET);
         self.b.ins().jump(self.env.fault, &[]);
-        self.enter(go_on);
-        r
     }
 }

@@ -385,6 +385,10 @@ impl<C: Cpu> Emit for ClifEmitter<'_, '_, C> {
     fn call(&mut self, h: Helper<C>, args: [Value; 3]) -> Result<Value, Infallible> {
         Ok(self.emit_call(h, args))
     }
+    fn ensure(&mut self, ok: Value, h: Helper<C>, args: [Value; 3]) -> Result<(), Infallible> {
+        self.emit_ensure(ok, h, args);
+        Ok(())
+    }
     fn branch(&mut self, c: Value, _taken: u64) {
         self.goes = Goes::Branch(c);
     }
