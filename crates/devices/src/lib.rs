@@ -10,6 +10,7 @@
 //! character back ends are called with no chip lock held.
 
 pub mod chardev;
+pub mod ferr;
 pub mod fw_cfg;
 pub mod gic;
 pub mod hpet;
@@ -38,6 +39,7 @@ mod uart;
 pub mod virtio_mmio;
 
 pub use chardev::{CharBackend, MemoryChar};
+pub use ferr::CoprocessorError;
 pub use fw_cfg::{FwCfg, FwCfgItems};
 pub use gic::{GicV2, GicV3};
 pub use hpet::Hpet;

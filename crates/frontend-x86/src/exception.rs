@@ -93,6 +93,8 @@ pub(crate) enum Recorded {
     Alone,
     /// Its access to an address that is not canonical: #SS through SS, else #GP.
     NonCanonical,
+    /// It waits for an interrupt, by which the board reports an x87 error (SDM Vol. 1, appendix D.2.1).
+    Frozen,
     /// It completed and enabled interrupts, and one is pending. The PC goes on there.
     Interruptible(u64),
 }
@@ -188,6 +190,10 @@ impl X86Cpu {
     pub(crate) fn take(&mut self, r: Recorded, pc: u64) {
         match r {
             Recorded::Alone => self.step_alone(pc),
+            Recorded::Frozen => {
+                self.core.pc = pc;
+                self.halted = true;
+            }
             Recorded::Interruptible(next) => {
                 self.core.pc = next;
                 self.take_interrupts();

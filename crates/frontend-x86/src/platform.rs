@@ -67,8 +67,14 @@ pub trait Platform: Send + Debug {
     /// The processor shut down after a triple fault. The board resets or stops it (by [`lyrebird_isa::lines::STOP`]).
     fn shutdown(&mut self);
 
-    /// FERR#: an instruction found an x87 exception pending that CR0.NE does not report as #MF. A PC raises IRQ 13.
-    fn fpu_error(&mut self) {}
+    /// FERR#: an instruction found an x87 exception pending that CR0.NE does not report as #MF. A PC raises IRQ 13. Whether
+    /// the instruction goes on all the same (IGNNE#); else it waits for an interrupt.
+    fn fpu_error(&mut self) -> bool {
+        true
+    }
+
+    /// FERR# is negated: what was pending is gone.
+    fn fpu_error_gone(&mut self) {}
 
     /// Called between slices after `retired` more instructions: lets time pass and brings the lines up to date.
     fn advance(&mut self, retired: u64);

@@ -11,9 +11,9 @@ use lyrebird_devices::pci::{I440fx, Piix3, Piix4PmFunction, Slot};
 use lyrebird_devices::piix4_pm::TimerWidth;
 use lyrebird_devices::port::PortMapError;
 use lyrebird_devices::{
-    ApicBus, CharBackend, Device, FwCfg, FwCfgItems, Hpet, I8042, I8237, I8254, I8259, IoApic, IrqPin,
-    IrqSink, LocalApic, Mc146818, Ns16550, PciBus, Piix4Pm, Port92, PortBus, PowerSink, ResetControl,
-    TimeSource,
+    ApicBus, CharBackend, CoprocessorError, Device, FwCfg, FwCfgItems, Hpet, I8042, I8237, I8254, I8259,
+    IoApic, IrqPin, IrqSink, LocalApic, Mc146818, Ns16550, PciBus, Piix4Pm, Port92, PortBus, PowerSink,
+    ResetControl, TimeSource,
 };
 use lyrebird_isa::Size;
 use lyrebird_isa::lines::{CpuLines, IRQ};
@@ -135,6 +135,7 @@ pub(super) struct Chips {
     pub apics: Option<Apics>,
     pub hpet: Option<Arc<Hpet>>,
     pub a20: Arc<A20>,
+    pub ferr: Arc<CoprocessorError>,
     pub touched: Arc<Touched>,
     piix3: Arc<Piix3>,
     clock: Arc<dyn TimeSource>,
@@ -217,6 +218,7 @@ impl Chips {
         let port92 = Arc::new(Port92::new(a20_wire.share(), power.clone()));
         let reset = Arc::new(ResetControl::new(power.clone()));
         let post = Arc::new(PostCode::new());
+        let ferr = Arc::new(CoprocessorError::new(wires[map::IRQ_FPU].share()));
 
         let ports = Arc::new(PortBus::new());
         for (n, base) in (0..).zip(map::PORT_PIC) {
@@ -229,6 +231,7 @@ impl Chips {
         }
         ports.map(map::PORT_RTC, 0..2, rtc.clone())?;
         ports.map(map::PORT_POST, 0..1, post.clone())?;
+        ports.map(map::PORT_FPU, 0..1, ferr.clone())?;
         ports.map(map::PORT_92, 0..1, port92.clone())?;
         ports.map(map::PORT_RESET, 0..1, reset.clone())?;
         ports.map(map::PORT_DEBUG, 0..1, Arc::new(DebugConsole::new(serial)))?;
@@ -286,7 +289,7 @@ impl Chips {
         }
 
         let mut devices: Vec<Arc<dyn Device>> = vec![pic.clone(), pit.clone(), rtc.clone(), pm.clone()];
-        devices.extend([port92 as Arc<dyn Device>, reset, post, pci, kbd, dma]);
+        devices.extend([port92 as Arc<dyn Device>, reset, post, ferr.clone(), pci, kbd, dma]);
         devices.extend(com.iter().map(|c| c.clone() as Arc<dyn Device>));
         if let Some(a) = &apics {
             devices.extend(a.bus.cpus().iter().map(|c| c.clone() as Arc<dyn Device>));
@@ -303,6 +306,7 @@ impl Chips {
             apics,
             hpet,
             a20,
+            ferr,
             touched,
             piix3,
             clock,

@@ -146,6 +146,14 @@ impl Platform for VcpuBoard {
         self.shared.chips.a20.masked()
     }
 
+    fn fpu_error(&mut self) -> bool {
+        self.shared.chips.ferr.error()
+    }
+
+    fn fpu_error_gone(&mut self) {
+        self.shared.chips.ferr.gone();
+    }
+
     fn shutdown(&mut self) {
         self.shared.power.request(Outcome::Reset);
     }

@@ -34,6 +34,8 @@ pub const PORT_POST: u16 = 0x80;
 pub const PORT_92: u16 = 0x92;
 /// SMI command and status.
 pub const PORT_SMI: u16 = 0xb2;
+/// Acknowledges an x87 error.
+pub const PORT_FPU: u16 = 0xf0;
 /// Debug console.
 pub const PORT_DEBUG: u16 = 0xe9;
 /// COM1 and COM2.
@@ -63,6 +65,8 @@ pub const IRQ_RTC: usize = 8;
 pub const IRQ_SCI: usize = 9;
 /// ISA interrupt of the mouse.
 pub const IRQ_MOUSE: usize = 12;
+/// ISA interrupt of x87 errors.
+pub const IRQ_FPU: usize = 13;
 /// Where firmware routes PIRQA to PIRQD.
 pub const PIRQ_ROUTES: [u8; 4] = [10, 10, 11, 11];
 

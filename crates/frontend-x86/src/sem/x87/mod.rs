@@ -18,7 +18,7 @@ use super::{Decoded, undefined};
 use crate::X86Cpu;
 use crate::cpu::model::Feature;
 use crate::decode::Insn;
-use crate::exception::{Fault, Outcome, vector};
+use crate::exception::{Fault, Outcome, Recorded, vector};
 use crate::operand::Mem;
 use crate::regs::Seg;
 use crate::sys::control::cr0;
@@ -81,15 +81,21 @@ impl X86Cpu {
     /// exception was recorded.
     pub(super) fn x87_ready(&mut self) -> bool {
         if self.x87.sw & sw::ES == 0 {
+            if std::mem::take(&mut self.ferr) {
+                self.platform.fpu_error_gone();
+            }
             return true;
         }
         if self.control.cr0 & cr0::NE != 0 {
             self.raise(Fault::plain(vector::MF));
             return false;
         }
-        // FERR#: what the guest does with IRQ 13 ends it.
-        self.platform.fpu_error();
-        true
+        self.ferr = true;
+        if self.platform.fpu_error() {
+            return true;
+        }
+        self.record(Recorded::Frozen);
+        false
     }
 
     /// Remembers the instruction in FOP, FIP and FDP.
