@@ -154,11 +154,17 @@ void test_end(void)
     }
 }
 
-_Noreturn void tests_finish(void)
+void tests_report(void)
 {
     printf("%u passed, %u failed", passed, failed);
     if (skipped)
         printf(", %u skipped", skipped);
     printf("\n");
+    passed = failed = skipped = 0;
+}
+
+_Noreturn void tests_finish(void)
+{
+    tests_report();
     power_off();
 }

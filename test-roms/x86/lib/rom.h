@@ -283,6 +283,8 @@ void test_skip(const char *why);
 // What fails from here to the end of the test is skipped on QEMU, which does not do it.
 void qemu_lacks(const char *why);
 void test_end(void);
+// The totals, and from 0 again.
+void tests_report(void);
 _Noreturn void tests_finish(void);
 
 #define TEST(name, body)  \
