@@ -282,7 +282,7 @@ fn ending(outcome: Outcome, stats: &MachineStats) -> String {
         Outcome::Reset => {
             format!("the guest reset the machine after {seconds:.1} s; --no-reboot ends it here")
         }
-        Outcome::Timeout => format!("stopped by --timeout after {seconds:.1} s"),
+        Outcome::Timeout => format!("stopped by --timeout after {seconds:.1} s, at {}", stats.place),
         Outcome::Exit(status) => format!("the guest ended with status {status} after {seconds:.1} s"),
         Outcome::Quit => format!("stopped after {seconds:.1} s"),
         Outcome::Stopped => format!("stopped for no reason known after {seconds:.1} s"),

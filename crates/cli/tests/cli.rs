@@ -116,6 +116,7 @@ fn power_off_exits_0_and_timeout_124() {
         assert_eq!(code, 124, "{err}");
         assert!(start.elapsed() >= Duration::from_millis(500), "{:?}", start.elapsed());
         assert!(err.contains("--timeout") && err.contains("guest MIPS"), "{err}");
+        assert!(err.contains("at PC 0x40") && err.contains(", EL1"), "{err}");
     }
     let (code, _, err) = run(&["run", "--kernel", &off, "--verify"]);
     assert_eq!(code, 0, "{err}");
@@ -153,6 +154,10 @@ fn a_pc_runs() {
     assert!(err.contains("triple fault at 0010:100020: vector 6") && err.contains("reset"), "{err}");
     let (code, _, err) = pc(&[&fault, "--timeout", "0.5"]);
     assert_eq!(code, 124, "it begins again and again: {err}");
+    // hlt
+    let halt = write(&dir, "halt", &multiboot(0x1_0000, b"\xf4"));
+    let (code, _, err) = pc(&[&halt, "--timeout", "0.5"]);
+    assert!(code == 124 && err.contains("at CS:RIP 0010:100021, CPL 0"), "{err}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use lyrebird_frontend_x86::sys::segment::Table;
 use lyrebird_softmmu::phys::PhysMem;
 
 use super::e820::{self, Kind, Ram};
-use super::{PcConfig, acpi, smbios};
+use super::{PcConfig, acpi, bda, smbios};
 use crate::error::MachineError;
 use crate::loader::x86::{BOOT_MAGIC, BootParams, PcKernel, parse_pc_kernel};
 use crate::loader::{LoadError, Part, Segment, initrd};
@@ -68,12 +68,10 @@ impl Boot {
         let e820 = e820::to_bytes(&map);
         let mut pieces = Vec::new();
         let board = acpi::Board::pc(1, ram.low as u32);
-        for blob in acpi::build(&board, tables.start as u32, RSDP) {
-            pieces.push(Piece::new(blob.address, blob.bytes));
-        }
+        pieces.extend(acpi::build(&board, tables.start as u32, RSDP));
+        pieces.extend(bda::build());
         let hardware = smbios::Board { cpus: 1, cpu: config.cpu.name, memory: config.memory, uuid: [0; 16] };
-        let blob = smbios::build(&hardware, SMBIOS);
-        pieces.push(Piece::new(blob.address, blob.bytes));
+        pieces.push(smbios::build(&hardware, SMBIOS));
 
         let room = Room { low: LOAD_MIN, high: tables.start };
         let long = matches!(&kernel, PcKernel::Linux(k) if k.long);
@@ -282,7 +280,7 @@ fn multiboot_info(map: &[e820::Entry], ram: Ram, module: Option<Range<u64>>) -> 
     let mut f = Fields(vec![0; name]);
     // Memory, command line, modules, memory map, name of the loader.
     f.u32(0, 1 << 0 | 1 << 2 | 1 << 3 | 1 << 6 | 1 << 9);
-    f.u32(4, 640);
+    f.u32(4, (e820::EBDA >> 10) as u32);
     f.u32(8, ((ram.low - MIB) >> 10) as u32);
     f.u32(16, CMDLINE as u32);
     if let Some(m) = module {

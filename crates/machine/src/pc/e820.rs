@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use super::map::HIGH_BASE;
+
 /// RAM of a size that the board has: how it lies around the hole for PCI devices below 4 GiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ram {
@@ -10,9 +12,6 @@ pub struct Ram {
     /// Bytes from 4 GiB on.
     pub high: u64,
 }
-
-/// 4 GiB.
-pub const HIGH_BASE: u64 = 1 << 32;
 
 impl Ram {
     /// As QEMU splits it: all below 3.5 GiB if it fits there, else 3 GiB and the rest above 4 GiB.

@@ -6,13 +6,14 @@
 //! PCI host bridge · fw_cfg · debug console · isa-debug-exit
 //! ```
 
-pub mod acpi;
+mod acpi;
+mod bda;
 mod boot;
 mod chips;
 mod cpu;
 pub mod e820;
 pub mod map;
-pub mod smbios;
+mod smbios;
 
 use std::sync::Arc;
 
@@ -34,15 +35,6 @@ use crate::memory;
 use crate::power::{Outcome, Power};
 use crate::run::{self, Board, Chore, RunOptions};
 use crate::stats::MachineStats;
-
-/// Bytes for guest memory.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Blob {
-    /// Physical address of the first.
-    pub address: u64,
-    /// The bytes.
-    pub bytes: Vec<u8>,
-}
 
 /// What is to be added to `bytes` so that they sum up to zero.
 fn checksum(bytes: &[u8]) -> u8 {

@@ -1,6 +1,9 @@
 //! SMBIOS tables (DMTF DSP0134, 3.x) behind a 2.8 entry point: what `dmidecode` and drivers' quirk lists read.
 
-use super::{Blob, checksum};
+use super::checksum;
+use super::e820::Ram;
+use super::map::HIGH_BASE;
+use crate::piece::Piece;
 
 /// What the tables describe.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +31,7 @@ const CHASSIS: u16 = 0x0300;
 const ARRAY: u16 = 0x1000;
 
 /// Builds the tables for `at` on: a multiple of 16 in 0xf0000 to 0xfffff, where kernels search for the entry point.
-pub fn build(board: &Board<'_>, at: u32) -> Blob {
+pub fn build(board: &Board<'_>, at: u32) -> Piece {
     let mut all = Structures::default();
     bios(&mut all);
     system(&mut all, board);
@@ -46,7 +49,7 @@ pub fn build(board: &Board<'_>, at: u32) -> Blob {
     let mut bytes = entry_point(&all, at.wrapping_add(first as u32));
     bytes.resize(first, 0);
     bytes.extend(all.bytes);
-    Blob { address: at.into(), bytes }
+    Piece::new(at.into(), bytes)
 }
 
 #[derive(Default)]
@@ -188,8 +191,8 @@ fn memory(all: &mut Structures, board: &Board<'_>) {
     device.extend([0; 8]);
     all.add(17, 0x1100, &device, &["DIMM 0", MANUFACTURER]);
 
-    let split = super::e820::Ram::split(board.memory);
-    for (n, (base, size)) in (0..).zip([(0, split.low), (super::e820::HIGH_BASE, split.high)]) {
+    let split = Ram::split(board.memory);
+    for (n, (base, size)) in (0..).zip([(0, split.low), (HIGH_BASE, split.high)]) {
         if size == 0 {
             continue;
         }
@@ -216,7 +219,7 @@ mod tests {
     /// Type, formatted part and strings of every structure, found as a guest finds them.
     fn structures(board: &Board<'_>) -> Vec<(u8, Vec<u8>, Vec<String>)> {
         const AT: u32 = 0xf_1000;
-        let Blob { address, bytes } = build(board, AT);
+        let Piece { addr: address, data: bytes, .. } = build(board, AT);
         assert_eq!(address, AT.into());
         assert_eq!(&bytes[..4], b"_SM_");
         assert_eq!((bytes[5], checksum(&bytes[..31])), (31, 0));

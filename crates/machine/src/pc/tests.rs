@@ -71,6 +71,19 @@ fn a_store_to_code_shows_at_the_next_call() {
 }
 
 #[test]
+fn a_guest_finds_the_end_of_conventional_memory() {
+    let code = [
+        0x66, 0xa1, 0x13, 0x04, 0x00, 0x00, // mov ax, [0x413]   KiB
+        0xc1, 0xe0, 0x06, //                   shl eax, 6        as a segment
+        0x66, 0x3b, 0x05, 0x0e, 0x04, 0x00, 0x00, // cmp ax, [0x40e]   the extended BIOS data area
+        0x0f, 0x94, 0xc0, //                   sete al
+        0xe6, 0xf4, //                         out 0xf4, al
+        0xeb, 0xfe, //                         jmp .
+    ];
+    assert_eq!(run(&code, "486", false).0, Outcome::Exit(3));
+}
+
+#[test]
 fn a_guest_powers_off_by_acpi() {
     let code = [
         0x66, 0xba, 0x04, 0x06, //       mov dx, 0x604       PM1_CNT

@@ -28,6 +28,10 @@ impl Account for ArmCpu {
         merge(&mut c.unknown_sysregs, &from.unknown_sysregs);
         merge(&mut c.gaps, &from.gaps);
     }
+
+    fn place(&self) -> String {
+        format!("PC {:#x}, EL{}", self.core.pc, self.pstate.el)
+    }
 }
 
 /// Writes the lines of the report.

@@ -21,6 +21,8 @@ pub struct MachineStats {
     pub resets: u64,
     /// What ended CPUs for good: triple faults. The newest, at most 16.
     pub last_words: Vec<String>,
+    /// Where the CPU was at the end.
+    pub place: String,
     /// Events of the CPUs.
     pub cpu: CpuStats,
     /// Events of the engine.
@@ -72,6 +74,8 @@ pub(crate) trait Account {
     fn mmu(&self) -> &MmuStats;
     /// Adds its events to those of other CPUs of the machine.
     fn count(&self, into: &mut CpuStats);
+    /// Where it is: program counter and privilege, as a debugger of the architecture shows them.
+    fn place(&self) -> String;
     /// Why it came to an end, if it was for a fault that no guest survives.
     fn last_words(&self) -> Option<String> {
         None
@@ -90,6 +94,7 @@ impl MachineStats {
         sum!(self.mmu, from; misses walks flushes_all flushes_va flushes_asid context_switches
             context_misses mmio_reads mmio_writes code_writes);
         cpu.count(&mut self.cpu);
+        self.place = cpu.place();
         const LAST_WORDS: usize = 16;
         if self.last_words.len() == LAST_WORDS {
             self.last_words.remove(0);

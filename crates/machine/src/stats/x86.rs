@@ -4,6 +4,7 @@ use std::fmt;
 
 use lyrebird_frontend_x86::X86Cpu;
 use lyrebird_frontend_x86::cpu::counters::Counters;
+use lyrebird_frontend_x86::regs::Seg;
 use lyrebird_softmmu::mmu::MmuStats;
 
 use super::{Account, CpuStats, Line, merge, sum};
@@ -26,6 +27,11 @@ impl Account for X86Cpu {
         merge(&mut c.unimplemented, &from.unimplemented);
         merge(&mut c.unknown_msrs, &from.unknown_msrs);
         merge(&mut c.gaps, &from.gaps);
+    }
+
+    fn place(&self) -> String {
+        let cs = self.segs[Seg::Cs as usize].selector;
+        format!("CS:RIP {cs:04x}:{:x}, CPL {}", self.rip(), self.cpl)
     }
 
     fn last_words(&self) -> Option<String> {

@@ -11,7 +11,8 @@ use acpi_tables::fadt::{FADTBuilder, Flags};
 use acpi_tables::gas::{AccessSize, AddressSpace, GAS};
 use acpi_tables::sdt::Sdt;
 
-use super::{Blob, checksum};
+use super::checksum;
+use crate::piece::Piece;
 
 const OEM_ID: [u8; 6] = *b"LYREBD";
 const OEM_TABLE: [u8; 8] = *b"LYREBIRD";
@@ -87,7 +88,7 @@ pub const TABLES_SIZE: u64 = 0x1_0000;
 /// Builds the tables for `tables_at` on (a multiple of 64 below 4 GiB, with [`TABLES_SIZE`] bytes of memory that
 /// the guest leaves alone), and the RSDP for `rsdp_at` (a multiple of 16 in 0xe0000 to 0xfffff, where kernels
 /// search for it).
-pub fn build(board: &Board, tables_at: u32, rsdp_at: u32) -> [Blob; 2] {
+pub fn build(board: &Board, tables_at: u32, rsdp_at: u32) -> [Piece; 2] {
     let mut tables = Tables { base: tables_at, bytes: Vec::new() };
     let facs = tables.add(64, &bytes(&FACS::new()));
     let dsdt = tables.add(16, &dsdt::build(board));
@@ -104,10 +105,7 @@ pub fn build(board: &Board, tables_at: u32, rsdp_at: u32) -> [Blob; 2] {
     }
     let rsdt = tables.add(16, rsdt.as_slice());
     let xsdt = tables.add(16, xsdt.as_slice());
-    [
-        Blob { address: tables_at.into(), bytes: tables.bytes },
-        Blob { address: rsdp_at.into(), bytes: rsdp(rsdt, xsdt) },
-    ]
+    [Piece::new(tables_at.into(), tables.bytes), Piece::new(rsdp_at.into(), rsdp(rsdt, xsdt))]
 }
 
 /// Tables one behind the other.

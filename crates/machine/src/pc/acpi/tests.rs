@@ -14,20 +14,20 @@ fn u32_at(bytes: &[u8], at: usize) -> u32 {
 /// A guest's view: tables found from the RSDP on, each with its checksum looked at.
 fn tables(board: &Board) -> (Vec<u8>, Vec<(String, Vec<u8>)>) {
     let [blob, rsdp] = build(board, AT, RSDP);
-    assert_eq!((blob.address, rsdp.address), (AT.into(), RSDP.into()));
-    assert!(blob.bytes.len() as u64 <= TABLES_SIZE);
+    assert_eq!((blob.addr, rsdp.addr), (AT.into(), RSDP.into()));
+    assert!(blob.data.len() as u64 <= TABLES_SIZE);
     let table = |address: u32| {
         let at = (address - AT) as usize;
-        let length = u32_at(&blob.bytes, at + 4) as usize;
-        let bytes = blob.bytes[at..at + length].to_vec();
+        let length = u32_at(&blob.data, at + 4) as usize;
+        let bytes = blob.data[at..at + length].to_vec();
         let signature = String::from_utf8(bytes[..4].to_vec()).expect("ASCII");
         if signature != "FACS" {
             assert_eq!(checksum(&bytes), 0, "{signature}");
         }
         (signature, bytes)
     };
-    let rsdt = table(u32_at(&rsdp.bytes, 16));
-    let xsdt = table(u32_at(&rsdp.bytes, 24));
+    let rsdt = table(u32_at(&rsdp.data, 16));
+    let xsdt = table(u32_at(&rsdp.data, 24));
     assert_eq!((&rsdt.0[..], &xsdt.0[..]), ("RSDT", "XSDT"));
     let by_rsdt: Vec<u32> = rsdt.1[36..].chunks(4).map(|c| u32_at(c, 0)).collect();
     let by_xsdt: Vec<u32> = xsdt.1[36..].chunks(8).map(|c| u32_at(c, 0)).collect();
@@ -39,7 +39,7 @@ fn tables(board: &Board) -> (Vec<u8>, Vec<(String, Vec<u8>)>) {
     assert_eq!(facs % 64, 0);
     all.push(table(facs));
     all.push(table(u32_at(&fadt, 40)));
-    (rsdp.bytes, all)
+    (rsdp.data, all)
 }
 
 fn table(board: &Board, signature: &str) -> Vec<u8> {
