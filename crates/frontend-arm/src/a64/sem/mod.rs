@@ -15,6 +15,7 @@ pub mod simd_fp;
 pub mod simd_int;
 pub mod simd_lane;
 pub mod simd_shift;
+pub mod sysreg;
 pub mod system;
 pub mod undefined;
 

@@ -3,7 +3,7 @@
 //! The operations of `SYS`, `SYSL`, `MSR` and `MRS` stand by name in [`crate::sys`].
 
 use super::rows;
-use crate::a64::sem::system;
+use crate::a64::sem::{sysreg, system};
 
 rows! {
     group System, fp false, mode;
@@ -60,10 +60,10 @@ rows! {
         MSR_DAIFSet [Base] "msr" "11010101000000110100mmmm11011111" => system::daif_set;
         MSR_DAIFClr [Base] "msr" "11010101000000110100mmmm11111111" => system::daif_clr;
 
-        SYS [Base] "sys" "1101010100001oooCCCCmmmmpppttttt" => system::sys;
-        SYSL [Base] "sysl" "1101010100101oooCCCCmmmmpppttttt" => system::sysl;
-        MSR_reg [Base] "msr" "110101010001xoooCCCCmmmmpppttttt" => system::msr;
-        MRS [Base] "mrs" "110101010011xoooCCCCmmmmpppttttt" => system::mrs;
+        SYS [Base] "sys" "1101010100001oooCCCCmmmmpppttttt" => sysreg::sys;
+        SYSL [Base] "sysl" "1101010100101oooCCCCmmmmpppttttt" => sysreg::sysl;
+        MSR_reg [Base] "msr" "110101010001xoooCCCCmmmmpppttttt" => sysreg::msr;
+        MRS [Base] "mrs" "110101010011xoooCCCCmmmmpppttttt" => sysreg::mrs;
     }
     unimplemented {
         MSR_UAO [Uao] "msr" "11010101000000000100mmmm01111111";
