@@ -149,9 +149,8 @@ pub trait Platform: Send + Debug {
     /// Blocks while the vCPU is idle: until a line is high, a kick, or the next deadline. Spurious returns are
     /// allowed.
     fn idle(&mut self) {
-        const LONGEST: Duration = Duration::from_millis(100);
-        let t = self.next_deadline().unwrap_or(LONGEST).min(LONGEST);
-        self.lines().wait(t);
+        let deadline = self.next_deadline();
+        self.lines().idle(deadline);
     }
 }
 

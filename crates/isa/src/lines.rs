@@ -52,6 +52,12 @@ impl CpuLines {
         self.changed.notify_all();
     }
 
+    /// Waits as an idle vCPU does: until a line is high, a kick, or `deadline` from now, and not for long at once.
+    pub fn idle(&self, deadline: Option<Duration>) {
+        const LONGEST: Duration = Duration::from_millis(100);
+        self.wait(deadline.map_or(LONGEST, |t| t.min(LONGEST)));
+    }
+
     /// Waits until a line is high, a kick, or `timeout`. Spurious returns are allowed.
     pub fn wait(&self, timeout: Duration) {
         let guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);

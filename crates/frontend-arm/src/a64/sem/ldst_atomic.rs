@@ -26,24 +26,7 @@ const fn aligned(log2: u8, order: Order) -> MemOp {
 /// Turns the size field, bits 31 to 30, into a const generic: `sizes!(w => |SIZE| expr)`.
 macro_rules! sizes {
     ($w:expr => |$S:ident| $e:expr) => {
-        match $w.bits(30, 2) {
-            0 => {
-                const $S: u8 = 0;
-                $e
-            }
-            1 => {
-                const $S: u8 = 1;
-                $e
-            }
-            2 => {
-                const $S: u8 = 2;
-                $e
-            }
-            _ => {
-                const $S: u8 = 3;
-                $e
-            }
-        }
+        $crate::a64::sem::constants!($w.bits(30, 2), 0 1 2; 3 => |$S| $e)
     };
 }
 use sizes;

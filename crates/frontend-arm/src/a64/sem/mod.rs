@@ -37,17 +37,22 @@ macro_rules! flags {
 }
 pub(crate) use flags;
 
-/// Turns a run-time condition field into a const generic: `conds!(c => |C| expr)` evaluates `expr` with `C` a
-/// constant `u8`. 0b1110 and 0b1111 both mean "always" and share the constant 14.
+/// Turns a run-time number into a const generic: `constants!(n, 0 1 2; 3 => |N| expr)` evaluates `expr` with `N` a
+/// constant `u8`, the last one for all that is not listed.
+macro_rules! constants {
+    ($value:expr, $($n:literal)*; $last:literal => |$N:ident| $e:expr) => {
+        match $value {
+            $($n => { const $N: u8 = $n; $e })*
+            _ => { const $N: u8 = $last; $e }
+        }
+    };
+}
+pub(crate) use constants;
+
+/// The same for a condition field. 0b1110 and 0b1111 both mean "always" and share the constant 14.
 macro_rules! conds {
     ($c:expr => |$C:ident| $e:expr) => {
-        $crate::a64::sem::conds!(@ $c, $C, $e, 0 1 2 3 4 5 6 7 8 9 10 11 12 13)
-    };
-    (@ $c:expr, $C:ident, $e:expr, $($n:literal)*) => {
-        match $c & 15 {
-            $($n => { const $C: u8 = $n; $e })*
-            _ => { const $C: u8 = 14; $e }
-        }
+        $crate::a64::sem::constants!($c & 15, 0 1 2 3 4 5 6 7 8 9 10 11 12 13; 14 => |$C| $e)
     };
 }
 pub(crate) use conds;

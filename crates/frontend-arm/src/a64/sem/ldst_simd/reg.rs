@@ -4,36 +4,8 @@ use lyrebird_isa::{Bin, Emit, Reg, Sem, Visitor, Width};
 
 use super::access;
 use crate::ArmCpu;
-use crate::a64::sem::{flags, undefined};
+use crate::a64::sem::{constants, flags, undefined};
 use crate::a64::word::Word;
-
-/// Runs `$e` with `$S` the constant log2 of the access length.
-macro_rules! sizes {
-    ($log2:expr => |$S:ident| $e:expr) => {
-        match $log2 {
-            0 => {
-                const $S: u8 = 0;
-                $e
-            }
-            1 => {
-                const $S: u8 = 1;
-                $e
-            }
-            2 => {
-                const $S: u8 = 2;
-                $e
-            }
-            3 => {
-                const $S: u8 = 3;
-                $e
-            }
-            _ => {
-                const $S: u8 = 4;
-                $e
-            }
-        }
-    };
-}
 
 /// log2 of the access length; `None` where opc and size together are reserved.
 fn log2(w: Word) -> Option<u32> {
@@ -138,7 +110,7 @@ impl<const S: u8> Sem<ArmCpu> for Literal<S> {
 pub fn unsigned<V: Visitor<ArmCpu>>(w: Word, pc: u64, v: V) -> V::Out {
     let Some(log2) = log2(w) else { return undefined::unallocated(w, pc, v) };
     let (t, n, off) = (w.d() as u8, w.rn_sp(), (w.bits(10, 12) << log2) as i32);
-    flags!(w.bit(22) => |LOAD| sizes!(log2 => |S| v.visit(BaseImm::<S, LOAD> { t, n, off })))
+    flags!(w.bit(22) => |LOAD| constants!(log2, 0 1 2 3; 4 => |S| v.visit(BaseImm::<S, LOAD> { t, n, off })))
 }
 
 /// Signed 9-bit offset: unscaled, post-indexed, pre-indexed.
@@ -146,10 +118,10 @@ pub fn signed<V: Visitor<ArmCpu>>(w: Word, pc: u64, v: V) -> V::Out {
     let Some(log2) = log2(w) else { return undefined::unallocated(w, pc, v) };
     let (t, n, off) = (w.d() as u8, w.rn_sp(), w.sbits(12, 9) as i32);
     if w.bits(10, 2) == 0 {
-        flags!(w.bit(22) => |LOAD| sizes!(log2 => |S| v.visit(BaseImm::<S, LOAD> { t, n, off })))
+        flags!(w.bit(22) => |LOAD| constants!(log2, 0 1 2 3; 4 => |S| v.visit(BaseImm::<S, LOAD> { t, n, off })))
     } else {
         flags!(w.bit(22), w.bit(11) => |LOAD, PRE|
-            sizes!(log2 => |S| v.visit(WriteBack::<S, LOAD, PRE> { t, n, off })))
+            constants!(log2, 0 1 2 3; 4 => |S| v.visit(WriteBack::<S, LOAD, PRE> { t, n, off })))
     }
 }
 
@@ -164,7 +136,7 @@ pub fn offset<V: Visitor<ArmCpu>>(w: Word, pc: u64, v: V) -> V::Out {
     let shift = if w.bit(12) { log2 as u8 } else { 0 };
     let (word, signed) = (option & 1 == 0, option == 6);
     flags!(w.bit(22), word, signed => |LOAD, WORD, SIGNED|
-        sizes!(log2 => |S| v.visit(BaseIndex::<S, LOAD, WORD, SIGNED> { t, n, m, shift })))
+        constants!(log2, 0 1 2 3; 4 => |S| v.visit(BaseIndex::<S, LOAD, WORD, SIGNED> { t, n, m, shift })))
 }
 
 /// PC-relative load.

@@ -13,24 +13,7 @@ use crate::a64::word::Word;
 /// Runs `$e` with `$S` the constant log2 of the element length in bytes.
 macro_rules! element {
     ($log2:expr => |$S:ident| $e:expr) => {
-        match $log2 {
-            0 => {
-                const $S: u8 = 0;
-                $e
-            }
-            1 => {
-                const $S: u8 = 1;
-                $e
-            }
-            2 => {
-                const $S: u8 = 2;
-                $e
-            }
-            _ => {
-                const $S: u8 = 3;
-                $e
-            }
-        }
+        $crate::a64::sem::constants!($log2, 0 1 2; 3 => |$S| $e)
     };
 }
 pub(crate) use element;
