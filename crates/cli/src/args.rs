@@ -7,6 +7,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use lyrebird_machine::{MODELS, X86Model};
 
+use crate::guests::Guest;
 use crate::guests::debian::Source;
 
 /// Runs a whole ARM or x86 machine in plain user space.
@@ -107,9 +108,9 @@ pub struct SourceArgs {
     /// Debian archive.
     #[arg(long, value_name = "URL", default_value = "https://deb.debian.org/debian")]
     pub mirror: String,
-    /// Debian suite.
-    #[arg(long, value_name = "SUITE", default_value = "stable", value_parser = parse_suite)]
-    pub suite: String,
+    /// Which suite of it.
+    #[command(flatten)]
+    pub suite: SuiteArgs,
     /// A `busybox-static` package or binary on this machine, instead of the archive's.
     #[arg(long, value_name = "FILE")]
     pub busybox: Option<PathBuf>,
@@ -119,15 +120,30 @@ pub struct SourceArgs {
 }
 
 impl SourceArgs {
-    /// With a local kernel, if one was given.
-    pub fn source(&self, kernel: Option<PathBuf>) -> Source {
+    /// For a guest, with a local kernel, if one was given.
+    pub fn source(&self, guest: &Guest, kernel: Option<PathBuf>) -> Source {
         Source {
             mirror: self.mirror.trim_end_matches('/').to_string(),
-            suite: self.suite.clone(),
+            suite: self.suite.of(guest).to_string(),
             cache: self.cache.cache.clone(),
             kernel,
             busybox: self.busybox.clone(),
         }
+    }
+}
+
+/// Which suite of the archive.
+#[derive(Clone, Debug, Default, Args)]
+pub struct SuiteArgs {
+    /// Debian suite; if not given, `stable`, and `bookworm` for i386, the last with kernels for it.
+    #[arg(long, value_name = "SUITE", value_parser = parse_suite)]
+    pub suite: Option<String>,
+}
+
+impl SuiteArgs {
+    /// The suite to take `guest` from.
+    pub fn of<'a>(&'a self, guest: &Guest) -> &'a str {
+        self.suite.as_deref().unwrap_or(guest.suite)
     }
 }
 
@@ -178,9 +194,9 @@ pub enum GuestsAction {
         /// Where it is.
         #[command(flatten)]
         cache: CacheArgs,
-        /// Debian suite.
-        #[arg(long, value_name = "SUITE", default_value = "stable", value_parser = parse_suite)]
-        suite: String,
+        /// Which of its suites.
+        #[command(flatten)]
+        suite: SuiteArgs,
     },
 }
 

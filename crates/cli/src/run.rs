@@ -120,7 +120,7 @@ fn dump_dtb(args: &RunArgs, dtb: &[u8]) -> Result<u8> {
 
 /// A ready-made guest, with what the command line says otherwise.
 fn guest(guest: &guests::Guest, args: &RunArgs, memory: u64) -> Result<Job> {
-    let ready = guests::debian::ready(guest, &args.source.source(args.kernel.clone()))?;
+    let ready = guests::debian::ready(guest, &args.source.source(guest, args.kernel.clone()))?;
     let cmdline = match &args.append {
         Some(more) => format!("{} {more}", guest.append),
         None => guest.append.to_string(),

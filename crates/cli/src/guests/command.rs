@@ -16,11 +16,11 @@ pub fn guests(args: &GuestsArgs) -> Result<()> {
         Some(GuestsAction::List(cache)) => list(cache),
         Some(GuestsAction::Fetch { name, kernel, source }) => {
             let guest = named(name)?;
-            let files = debian::fetch_guest(guest, &source.source(kernel.clone()))?;
+            let files = debian::fetch_guest(guest, &source.source(guest, kernel.clone()))?;
             // Where the guest is looked for unless told.
             let mut start = format!("lyrebird run {name}");
-            if source.suite != "stable" {
-                start += &format!(" --suite {}", source.suite);
+            if let Some(suite) = source.suite.suite.as_deref().filter(|s| *s != guest.suite) {
+                start += &format!(" --suite {suite}");
             }
             if let Some(dir) = &source.cache.cache {
                 start += &format!(" --cache {}", dir.display());
@@ -32,11 +32,12 @@ pub fn guests(args: &GuestsArgs) -> Result<()> {
         Some(GuestsAction::Path { name, cache, suite }) => {
             let root = cache::root(cache.cache.as_deref())?;
             let guest = named(name)?;
-            let suite = guest.suite(suite);
+            let suite = suite.of(guest);
             let files = cache::files(&root, guest.name, suite);
             if !files.complete() {
                 bail!("{name} of suite {suite} is not here; fetch it with: lyrebird guests fetch {name}");
             }
+            debian::refresh(guest, &files)?;
             let lines = [&files.kernel, &files.initrd, &files.versions].map(|p| p.display().to_string());
             print(&(lines.join("\n") + "\n"))
         }

@@ -123,6 +123,24 @@ impl Ready {
     }
 }
 
+/// Makes the initramfs of a guest in the cache anew if an older Lyrebird made it.
+pub fn refresh(guest: &Guest, files: &Files) -> Result<()> {
+    if !files.complete() {
+        return Ok(());
+    }
+    let kept = Ready::load(files)?;
+    let recipe = initramfs::recipe();
+    if kept.versions.lines().any(|l| l == recipe) {
+        return Ok(());
+    }
+    let busybox = initramfs::busybox_of(&kept.initrd)
+        .with_context(|| format!("{}: fetch the guest anew", files.initrd.display()))?;
+    write_whole(&files.initrd, &initrd_of(guest, &busybox, "its busybox")?)?;
+    let packages = kept.versions.lines().filter(|l| !l.starts_with(initramfs::RECIPE));
+    let versions: String = packages.chain([recipe.as_str()]).map(|l| format!("{l}\n")).collect();
+    write_whole(&files.versions, versions.as_bytes())
+}
+
 /// The files that `source` gives in place of the archive's, if it does.
 fn local_kernel(source: &Source) -> Result<Option<Vec<u8>>> {
     source.kernel.as_deref().map(|f| from_file(f, is_kernel)).transpose()
@@ -135,7 +153,6 @@ fn local_initrd(guest: &Guest, source: &Source) -> Result<Option<Vec<u8>>> {
 
 /// A guest to boot: local files where given, the rest from the cache, fetched first if it is not there.
 pub fn ready(guest: &Guest, source: &Source) -> Result<Ready> {
-    let source = &Source { suite: guest.suite(&source.suite).to_string(), ..source.clone() };
     let (kernel, initrd) = (local_kernel(source)?, local_initrd(guest, source)?);
     let mut versions = Vec::new();
     versions.extend(source.kernel.as_deref().map(|f| local("kernel", f)));
@@ -148,6 +165,7 @@ pub fn ready(guest: &Guest, source: &Source) -> Result<Ready> {
             if !files.complete() {
                 fetch_guest(guest, &Source { kernel: None, busybox: None, ..source.clone() })?;
             }
+            refresh(guest, &files)?;
             let kept = Ready::load(&files)?;
             versions.extend(kept.versions.lines().map(String::from));
             (kernel.unwrap_or(kept.kernel), initrd.unwrap_or(kept.initrd))
@@ -158,9 +176,10 @@ pub fn ready(guest: &Guest, source: &Source) -> Result<Ready> {
 
 /// Fetches a guest into the cache, or brings it up to date there; local files take the place of the archive's.
 pub fn fetch_guest(guest: &Guest, source: &Source) -> Result<Files> {
-    let source = &Source { suite: guest.suite(&source.suite).to_string(), ..source.clone() };
     let root = cache::root(source.cache.as_deref())?;
     let out = cache::files(&root, guest.name, &source.suite);
+    // What cannot be mended is fetched.
+    drop(refresh(guest, &out));
     std::fs::create_dir_all(&out.dir).with_context(|| format!("create directory {}", out.dir.display()))?;
     let (kernel, initrd) = (local_kernel(source)?, local_initrd(guest, source)?);
     let index = match (&kernel, &initrd) {
@@ -169,17 +188,22 @@ pub fn fetch_guest(guest: &Guest, source: &Source) -> Result<Files> {
     };
     let wanted =
         |local: bool, find: &dyn Fn() -> Result<Package>| if local { Ok(None) } else { find().map(Some) };
-    let kernel_package = wanted(kernel.is_some(), &|| index.kernel_of(guest.kernel).cloned())?;
+    let of_suite = || format!("suite {} for {}", source.suite, guest.arch);
+    let kernel_package =
+        wanted(kernel.is_some(), &|| index.kernel_of(guest.kernel).cloned()).with_context(of_suite)?;
     let busybox_package = wanted(initrd.is_some(), &|| {
         index.find("busybox-static").cloned().context("the archive has no package busybox-static")
-    })?;
+    })
+    .with_context(of_suite)?;
 
     let name = |p: &Option<Package>, what: &str, file: &Option<PathBuf>| match (p, file) {
         (Some(p), _) => format!("{} {}\n", p.name, p.version),
         (None, file) => local(what, file.as_deref().unwrap_or(Path::new("a file"))) + "\n",
     };
-    let versions =
-        name(&kernel_package, "kernel", &source.kernel) + &name(&busybox_package, "busybox", &source.busybox);
+    let versions = name(&kernel_package, "kernel", &source.kernel)
+        + &name(&busybox_package, "busybox", &source.busybox)
+        + &initramfs::recipe()
+        + "\n";
     let fetched_only = kernel_package.is_some() && busybox_package.is_some();
     if fetched_only && out.complete() && std::fs::read_to_string(&out.versions).is_ok_and(|v| v == versions) {
         note(&format!("{} is up to date", guest.name));

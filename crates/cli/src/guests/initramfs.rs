@@ -1,12 +1,16 @@
 //! An initramfs (`newc` cpio, gzip) of BusyBox and one script.
 
-use std::io::Write;
+use std::io::{Read, Write};
 
 use anyhow::{Context, Result};
 use flate2::Compression;
+use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
+use sha2::{Digest, Sha256};
 
 /// The script that the kernel starts: mounts what tools expect, then gives a shell on the console.
+///
+/// The prompt is `$PWD`, not `\w`: for that, BusyBox of Debian 12 does not see that /root is home.
 pub const INIT: &str = r#"#!/bin/busybox sh
 /bin/busybox mkdir -p /tmp /run /sbin /usr/bin /usr/sbin
 /bin/busybox mount -t proc proc /proc
@@ -14,12 +18,19 @@ pub const INIT: &str = r#"#!/bin/busybox sh
 /bin/busybox mount -t devtmpfs dev /dev 2>/dev/null
 /bin/busybox --install -s /bin
 hostname lyrebird
-export PATH=/bin:/sbin:/usr/bin:/usr/sbin HOME=/root TERM=${TERM:-vt100} PS1='lyrebird:\w# '
+export PATH=/bin:/sbin:/usr/bin:/usr/sbin HOME=/root TERM=${TERM:-vt100} PS1='lyrebird:$PWD# '
 cd /root
 echo
 echo "Lyrebird: BusyBox shell. 'poweroff -f' ends the machine."
 while true; do setsid cttyhack sh; done
 "#;
+
+/// Where BusyBox is in the image.
+const BUSYBOX: &str = "bin/busybox";
+/// How the line of [`recipe`] begins.
+pub const RECIPE: &str = "initramfs";
+/// Bytes of a record before its name.
+const HEADER: usize = 110;
 
 /// Writes `newc` records.
 #[derive(Debug, Default)]
@@ -52,8 +63,7 @@ impl Cpio {
     }
 }
 
-/// The gzip-compressed image, with `init` as the first program.
-pub fn build(busybox: &[u8], init: &str) -> Result<Vec<u8>> {
+fn archive(busybox: &[u8], init: &str) -> Vec<u8> {
     let mut c = Cpio::default();
     for dir in ["bin", "dev", "etc", "proc", "sys", "root"] {
         c.entry(dir, 0o040755, (0, 0), &[]);
@@ -61,45 +71,79 @@ pub fn build(busybox: &[u8], init: &str) -> Result<Vec<u8>> {
     // The kernel opens /dev/console for init before anything is mounted.
     c.entry("dev/console", 0o020600, (5, 1), &[]);
     c.entry("dev/null", 0o020666, (1, 3), &[]);
-    c.entry("bin/busybox", 0o100755, (0, 0), busybox);
+    c.entry(BUSYBOX, 0o100755, (0, 0), busybox);
     c.entry("bin/sh", 0o120777, (0, 0), b"busybox");
     c.entry("etc/passwd", 0o100644, (0, 0), b"root::0:0:root:/root:/bin/sh\n");
     c.entry("etc/group", 0o100644, (0, 0), b"root:x:0:\n");
     c.entry("init", 0o100755, (0, 0), init.as_bytes());
     c.entry("TRAILER!!!", 0, (0, 0), &[]);
+    c.out
+}
+
+/// The gzip-compressed image, with `init` as the first program.
+pub fn build(busybox: &[u8], init: &str) -> Result<Vec<u8>> {
     let mut gz = GzEncoder::new(Vec::new(), Compression::default());
-    gz.write_all(&c.out).context("compress the initramfs")?;
+    gz.write_all(&archive(busybox, init)).context("compress the initramfs")?;
     gz.finish().context("compress the initramfs")
+}
+
+/// A line that changes with whatever [`build`] adds to BusyBox.
+pub fn recipe() -> String {
+    let sum = Sha256::digest(archive(b"", INIT));
+    let word: String = sum.iter().take(4).map(|b| format!("{b:02x}")).collect();
+    format!("{RECIPE} {word}")
+}
+
+/// BusyBox in an image that [`build`] of some version made.
+pub fn busybox_of(image: &[u8]) -> Result<Vec<u8>> {
+    let mut raw = Vec::new();
+    GzDecoder::new(image).read_to_end(&mut raw).context("unpack the initramfs")?;
+    let found = files(&raw).find(|(name, _)| *name == BUSYBOX.as_bytes());
+    Ok(found.context("no BusyBox in the initramfs")?.1.to_vec())
+}
+
+/// Names and contents of an archive, as far as it is whole.
+fn files(raw: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let mut at = 0usize;
+    std::iter::from_fn(move || {
+        let field = |i: usize| {
+            let digits = raw.get(at + 6 + 8 * i..at + 14 + 8 * i)?;
+            usize::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+        };
+        let (size, name_len) = (field(6)?, field(11)?);
+        let name = raw.get(at + HEADER..(at + HEADER + name_len).checked_sub(1)?)?;
+        let data = (at + HEADER + name_len).next_multiple_of(4);
+        let contents = raw.get(data..data + size)?;
+        at = (data + size).next_multiple_of(4);
+        Some((name, contents))
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Read;
 
     #[test]
     fn image_has_aligned_records() {
-        let gz = build(b"ELF!!", "#!/bin/sh\n").unwrap();
-        let mut raw = Vec::new();
-        flate2::read::GzDecoder::new(&gz[..]).read_to_end(&mut raw).unwrap();
-        let (mut at, mut names) = (0, Vec::new());
-        while at + 110 <= raw.len() {
+        let raw = archive(b"ELF!!", "#!/bin/sh\n");
+        let mut at = 0;
+        for (name, contents) in files(&raw) {
             assert_eq!(&raw[at..at + 6], b"070701");
-            let field = |i: usize| {
-                let s = std::str::from_utf8(&raw[at + 6 + 8 * i..at + 14 + 8 * i]).unwrap();
-                u32::from_str_radix(s, 16).unwrap() as usize
-            };
-            let (size, name_len) = (field(6), field(11));
-            let name = String::from_utf8_lossy(&raw[at + 110..at + 110 + name_len - 1]).into_owned();
-            let data = (at + 110 + name_len).next_multiple_of(4);
-            at = (data + size).next_multiple_of(4);
-            let last = name == "TRAILER!!!";
-            names.push(name);
-            if last {
-                break;
-            }
+            at = (at + HEADER + name.len() + 1).next_multiple_of(4) + contents.len().next_multiple_of(4);
         }
         assert_eq!(at, raw.len());
-        assert!(names.contains(&"init".to_string()) && names.contains(&"dev/console".to_string()));
+        let names: Vec<&[u8]> = files(&raw).map(|(name, _)| name).collect();
+        assert!(names.contains(&&b"init"[..]) && names.contains(&&b"dev/console"[..]));
+        assert_eq!(names.last(), Some(&&b"TRAILER!!!"[..]));
+    }
+
+    #[test]
+    fn busybox_can_be_taken_out_again() {
+        let image = build(b"ELF!!", "#!/bin/sh\n").unwrap();
+        assert_eq!(busybox_of(&image).unwrap(), b"ELF!!");
+        assert!(busybox_of(b"no gzip").is_err());
+        let mut gz = GzEncoder::new(Vec::new(), Compression::default());
+        gz.write_all(&archive(b"ELF!!", "")[..HEADER]).unwrap();
+        assert!(busybox_of(&gz.finish().unwrap()).is_err());
     }
 }

@@ -25,11 +25,18 @@ pub struct Guest {
     pub arch: &'static str,
     /// `e_machine` of its programs: EM_AARCH64, EM_X86_64 or EM_386.
     pub elf_machine: u8,
+    /// Suite of the archive to take it from, where the user names none.
+    pub suite: &'static str,
     /// Kernel meta package.
     pub kernel: &'static str,
     /// Kernel command line.
     pub append: &'static str,
 }
+
+/// The suite that most guests come from.
+const STABLE: &str = "stable";
+/// Debian 12 is the last with kernels for i386.
+const LAST_I386: &str = "bookworm";
 
 /// All guests.
 pub const GUESTS: &[Guest] = &[
@@ -39,6 +46,7 @@ pub const GUESTS: &[Guest] = &[
         board: Board::Virt,
         arch: "arm64",
         elf_machine: 183,
+        suite: STABLE,
         kernel: "linux-image-cloud-arm64",
         append: "console=ttyAMA0",
     },
@@ -48,6 +56,7 @@ pub const GUESTS: &[Guest] = &[
         board: Board::Virt,
         arch: "arm64",
         elf_machine: 183,
+        suite: STABLE,
         kernel: "linux-image-arm64",
         append: "console=ttyAMA0",
     },
@@ -57,6 +66,7 @@ pub const GUESTS: &[Guest] = &[
         board: Board::Pc,
         arch: "amd64",
         elf_machine: 62,
+        suite: STABLE,
         kernel: "linux-image-cloud-amd64",
         append: "console=ttyS0",
     },
@@ -66,6 +76,7 @@ pub const GUESTS: &[Guest] = &[
         board: Board::Pc,
         arch: "amd64",
         elf_machine: 62,
+        suite: STABLE,
         kernel: "linux-image-amd64",
         append: "console=ttyS0",
     },
@@ -75,6 +86,7 @@ pub const GUESTS: &[Guest] = &[
         board: Board::Pc,
         arch: "i386",
         elf_machine: 3,
+        suite: LAST_I386,
         kernel: "linux-image-686-pae",
         append: "console=ttyS0",
     },
@@ -84,17 +96,11 @@ pub const GUESTS: &[Guest] = &[
         board: Board::Pc,
         arch: "i386",
         elf_machine: 3,
+        suite: LAST_I386,
         kernel: "linux-image-686",
         append: "console=ttyS0",
     },
 ];
-
-impl Guest {
-    /// The suite to take it from where `asked` for: Debian 12 is the last with kernels for i386.
-    pub fn suite<'a>(&self, asked: &'a str) -> &'a str {
-        if self.arch == "i386" && asked == "stable" { "bookworm" } else { asked }
-    }
-}
 
 /// The guest called `name`.
 pub fn named(name: &str) -> Result<&'static Guest> {
