@@ -1,4 +1,5 @@
-//! `cargo xtask roms`: builds the bare-metal test ROMs, compares them with the committed ones, runs them under QEMU.
+//! `cargo xtask roms`: builds the bare-metal test ROMs, and the programs for Linux guests, compares them with the
+//! committed ones, runs them under QEMU.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,8 @@ const X86_GCC: &str = "x86_64-linux-gnu-gcc";
 const X86_LD: &str = "x86_64-linux-gnu-ld";
 const X86_OBJCOPY: &str = "x86_64-linux-gnu-objcopy";
 const X86_QEMU: &str = "qemu-system-x86_64";
+/// For programs, by the bits of their code.
+const X86_USER: [(u32, &str); 2] = [(32, "qemu-i386-static"), (64, "qemu-x86_64-static")];
 /// The directory of what all ROMs share.
 const LIB: &str = "lib";
 /// Needs input; its output is not fixed.
@@ -30,11 +33,13 @@ const X86: &[(&str, &[u32])] = &[
     ("tasks", &[32]),
 ];
 
+/// The directories of programs for x86 Linux guests, each built for both widths.
+const LINUX: &[&str] = &["simd"];
+
 /// No paths, no build identity, no libraries: the same sources and tools make the same bytes.
 const FLAGS: &[&str] = &[
     "-std=gnu11",
     "-O2",
-    "-mgeneral-regs-only",
     "-ffreestanding",
     "-fno-pic",
     "-fno-pie",
@@ -58,17 +63,19 @@ const FLAGS: &[&str] = &[
     "-Wl,-z,noexecstack",
     "-Wl,-z,norelro",
     "-Wl,-z,max-page-size=4096",
-    "-Wl,-T,lib/rom.ld",
 ];
+const BARE_FLAGS: &[&str] = &["-mgeneral-regs-only", "-Wl,-T,lib/rom.ld"];
 const ARM_FLAGS: &[&str] = &["-march=armv8-a", "-mstrict-align", "-mcmodel=small"];
 const X86_FLAGS: &[&str] = &["-fcf-protection=none", "-Ilib", "-Wl,--no-warn-rwx-segments"];
+const LINUX_FLAGS: &[&str] = &["-fcf-protection=none"];
 const X86_32_FLAGS: &[&str] = &["-m32", "-march=i686", "-mpreferred-stack-boundary=2"];
 const X86_64_FLAGS: &[&str] = &["-m64", "-mno-red-zone", "-mcmodel=small"];
 
 const USAGE: &str = "usage: cargo xtask roms [--check | --qemu] [NAME]...
   (nothing)  build into test-roms/prebuilt
   --check    build elsewhere and compare with test-roms/prebuilt byte by byte
-  --qemu     run test-roms/prebuilt under qemu-system-aarch64 and -x86_64, compare with test-roms/expected";
+  --qemu     run test-roms/prebuilt under qemu-system-aarch64 and -x86_64, programs for Linux under QEMU's user mode,
+             compare with test-roms/expected";
 
 /// Which of the three.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -84,6 +91,8 @@ enum Target {
     Arm,
     /// x86, the `pc` board: bits of its code.
     X86(u32),
+    /// A user program of x86 Linux: bits of its code.
+    Linux(u32),
 }
 
 /// A ROM.
@@ -99,7 +108,11 @@ struct Rom {
 impl Rom {
     /// The directory below `test-roms` that its sources and their library are in.
     fn src(&self) -> &'static str {
-        if self.target == Target::Arm { "src" } else { "x86" }
+        match self.target {
+            Target::Arm => "src",
+            Target::X86(_) => "x86",
+            Target::Linux(_) => "linux",
+        }
     }
 }
 
@@ -150,10 +163,18 @@ fn all(src: &Path) -> Result<Vec<Rom>> {
         }
     }
     roms.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut more = |kind: &str, dir: &str, bits: u32, target| {
+        let width = if bits == 64 { "-64" } else { "" };
+        roms.push(Rom { name: format!("{kind}-{dir}{width}"), dir: String::from(dir), target });
+    };
     for (dir, widths) in X86 {
-        for bits in *widths {
-            let name = if *bits == 64 { format!("x86-{dir}-64") } else { format!("x86-{dir}") };
-            roms.push(Rom { name, dir: String::from(*dir), target: Target::X86(*bits) });
+        for &bits in *widths {
+            more("x86", dir, bits, Target::X86(bits));
+        }
+    }
+    for dir in LINUX {
+        for bits in [32, 64] {
+            more("linux", dir, bits, Target::Linux(bits));
         }
     }
     Ok(roms)
@@ -174,15 +195,24 @@ fn sources(src: &Path, dir: &str) -> Result<Vec<PathBuf>> {
 
 fn build(root: &Path, rom: &Rom, elf: &Path) -> Result<()> {
     let src = root.join(rom.src());
-    let (gcc, package, more) = match rom.target {
-        Target::Arm => (GCC, "gcc-aarch64-linux-gnu", [ARM_FLAGS, &[]]),
-        Target::X86(64) => (X86_GCC, "gcc, elsewhere gcc-x86-64-linux-gnu", [X86_FLAGS, X86_64_FLAGS]),
-        Target::X86(_) => (X86_GCC, "gcc, elsewhere gcc-x86-64-linux-gnu", [X86_FLAGS, X86_32_FLAGS]),
+    let (gcc, package) = match rom.target {
+        Target::Arm => (GCC, "gcc-aarch64-linux-gnu"),
+        Target::X86(_) | Target::Linux(_) => (X86_GCC, "gcc, elsewhere gcc-x86-64-linux-gnu"),
+    };
+    let more: [&[&str]; 3] = match rom.target {
+        Target::Arm => [BARE_FLAGS, ARM_FLAGS, &[]],
+        Target::X86(64) => [BARE_FLAGS, X86_FLAGS, X86_64_FLAGS],
+        Target::X86(_) => [BARE_FLAGS, X86_FLAGS, X86_32_FLAGS],
+        Target::Linux(64) => [LINUX_FLAGS, &["-m64"], &[]],
+        Target::Linux(_) => [LINUX_FLAGS, &["-m32", "-march=i686"], &[]],
     };
     let mut command = Command::new(gcc);
     // Relative names only, so that no path can end up in the image.
     command.current_dir(&src).args(FLAGS).args(more.concat()).arg("-o").arg(elf);
-    command.args(sources(&src, LIB)?).args(sources(&src, &rom.dir)?);
+    if src.join(LIB).is_dir() {
+        command.args(sources(&src, LIB)?);
+    }
+    command.args(sources(&src, &rom.dir)?);
     let status = command.status().with_context(|| format!("running {gcc} (Debian package {package})"))?;
     ensure!(status.success(), "roms: {} does not build", rom.name);
     if rom.target == Target::X86(64) {
@@ -257,17 +287,30 @@ fn qemu(root: &Path, roms: &[Rom]) -> Result<()> {
         let (program, machines) = match rom.target {
             Target::Arm => (QEMU, gics(&rom.name).iter().map(|g| format!("virt,gic-version={g}")).collect()),
             Target::X86(_) => (X86_QEMU, vec![String::from("pc,accel=tcg")]),
+            Target::Linux(bits) => {
+                let user = X86_USER.iter().find(|(b, _)| *b == bits).map_or("", |(_, program)| program);
+                (user, vec![String::from("user mode")])
+            }
         };
         for machine in machines {
-            let out = Command::new("timeout")
-                .args(["120", program, "-M", &machine, "-cpu", "max"])
-                .args(["-display", "none", "-serial", "stdio", "-monitor", "none", "-no-reboot", "-kernel"])
+            let mut command = Command::new("timeout");
+            command.args(["120", program, "-cpu", "max"]);
+            if !matches!(rom.target, Target::Linux(_)) {
+                command.args(["-M", &machine, "-display", "none", "-serial", "stdio", "-monitor", "none"]);
+                command.args(["-no-reboot", "-kernel"]);
+            }
+            let out = command
                 .arg(root.join("prebuilt").join(format!("{}.elf", rom.name)))
                 .stdin(Stdio::null())
                 .output()
-                .with_context(|| format!("running {program} (Debian packages qemu-system-arm, -x86)"))?;
+                .with_context(|| {
+                    format!("running {program} (Debian packages qemu-system-arm, -x86, qemu-user-static)")
+                })?;
             let text = String::from_utf8_lossy(&out.stdout).replace('\r', "");
-            let same = agrees(&text, &expected);
+            let same = match rom.target {
+                Target::Linux(_) => text == expected,
+                _ => agrees(&text, &expected),
+            };
             println!("{}, {machine}: {}", rom.name, if same { "as expected" } else { "DIFFERENT" });
             if !same {
                 wrong += 1;
