@@ -1,5 +1,5 @@
-//! `cargo xtask boot-bench`: the Debian cloud kernel to a marker and power-off, Lyrebird beside QEMU's TCG on the same
-//! images, alternating; medians and ratios.
+//! `cargo xtask boot-bench`: a Debian kernel to a marker and power-off, Lyrebird beside QEMU's TCG on the same images,
+//! alternating; medians and ratios.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -9,13 +9,54 @@ use anyhow::{Context, Result, bail};
 
 const MARKER: &str = "BOOT-BENCH-MARKER";
 /// The shell of the guest's initramfs, started in place of its init script.
-const APPEND: &str = "console=ttyAMA0 panic=-1 rdinit=/bin/busybox -- \
+const APPEND: &str = "panic=-1 rdinit=/bin/busybox -- \
      sh -c \"/bin/busybox echo BOOT-BENCH-MARKER; /bin/busybox poweroff -f\"";
 
 const USAGE: &str = "usage: cargo xtask boot-bench [--runs N] [--guest NAME] [--gic 2|3] [--program FILE] [--only TEXT]
-Boots a ready-made guest N times (default 5) under Lyrebird's tiers and CPU models and under qemu-system-aarch64
--accel tcg -M virt (Debian package qemu-system-arm), in turn, and prints medians. --program takes a built lyrebird
-instead of building one; --only keeps the contestants with TEXT in their names, beside QEMU's cortex-a57.";
+Boots a ready-made guest N times (default 5) under Lyrebird's tiers and CPU models and under QEMU with -accel tcg,
+in turn, and prints medians: debian-arm64 beside qemu-system-aarch64 -M virt (Debian package qemu-system-arm),
+debian-amd64 and debian-i386 beside qemu-system-x86_64 and -i386 -M pc (qemu-system-x86). --program takes a built
+lyrebird instead of building one; --only keeps the contestants with TEXT in their names, beside the first of QEMU.";
+
+/// What a guest is measured on.
+struct Bench {
+    /// Names of guests begin with this.
+    guest: &'static str,
+    machine: &'static str,
+    console: &'static str,
+    qemu: &'static str,
+    /// QEMU's CPU models; the first is what all is compared with.
+    qemu_cpus: [&'static str; 2],
+    /// Lyrebird's tiers and CPU models.
+    own: &'static [(&'static str, &'static str)],
+}
+
+const BENCHES: &[Bench] = &[
+    Bench {
+        guest: "debian-arm64",
+        machine: "virt",
+        console: "ttyAMA0",
+        qemu: "qemu-system-aarch64",
+        qemu_cpus: ["cortex-a57", "max"],
+        own: &[("auto", "cortex-a57"), ("auto", "max"), ("t0", "max"), ("t1", "max")],
+    },
+    Bench {
+        guest: "debian-amd64",
+        machine: "pc",
+        console: "ttyS0",
+        qemu: "qemu-system-x86_64",
+        qemu_cpus: ["max", "Nehalem"],
+        own: &[("auto", "x86-64-v2"), ("auto", "x86-64-v3"), ("t0", "x86-64-v2")],
+    },
+    Bench {
+        guest: "debian-i386",
+        machine: "pc",
+        console: "ttyS0",
+        qemu: "qemu-system-i386",
+        qemu_cpus: ["max", "pentium3"],
+        own: &[("auto", "x86-64-v2"), ("auto", "i686"), ("t0", "i686")],
+    },
+];
 
 /// One contestant.
 struct Runner {
@@ -32,6 +73,10 @@ fn strings(args: &[&str]) -> Vec<String> {
 }
 
 impl Runner {
+    fn new(name: String, program: PathBuf, args: Vec<String>) -> Runner {
+        Runner { name, program, args, seconds: Vec::new(), report: String::new() }
+    }
+
     fn run(&mut self) -> Result<()> {
         let start = Instant::now();
         let out = Command::new(&self.program)
@@ -103,68 +148,46 @@ fn guest_files(lyrebird: &Path, guest: &str) -> Result<(String, String)> {
     Ok((file("vmlinuz")?, file("initrd.gz")?))
 }
 
-/// Lyrebird with a CPU model on one of its tiers.
-fn own(program: &Path, tier: &str, cpu: &str, gic: &str, (kernel, initrd): (&str, &str)) -> Runner {
-    Runner {
-        name: format!("Lyrebird {tier} {cpu}"),
-        program: program.into(),
-        args: strings(&[
-            "run",
-            "--machine",
-            "virt",
-            "--memory",
-            "1G",
-            "--gic",
-            gic,
-            "--cpu",
-            cpu,
-            "--tier",
-            tier,
-            "--stats",
-            "--timeout",
-            "600",
-            "--kernel",
-            kernel,
-            "--initrd",
-            initrd,
-            "--append",
-            APPEND,
-        ]),
-        seconds: Vec::new(),
-        report: String::new(),
+impl Bench {
+    fn append(&self) -> String {
+        format!("console={} {APPEND}", self.console)
     }
-}
 
-/// QEMU with a CPU model.
-fn qemu(cpu: &str, gic: &str, (kernel, initrd): (&str, &str)) -> Runner {
-    Runner {
-        name: format!("QEMU {cpu}"),
-        program: "qemu-system-aarch64".into(),
-        args: strings(&[
-            "-accel",
-            "tcg",
-            "-M",
-            &format!("virt,gic-version={gic}"),
-            "-cpu",
-            cpu,
-            "-m",
-            "1024",
-            "-display",
-            "none",
-            "-serial",
-            "stdio",
-            "-monitor",
-            "none",
-            "-no-reboot",
-            "-kernel",
-            kernel,
-            "-initrd",
-            initrd,
-            "-append",
-            APPEND,
-        ]),
-        seconds: Vec::new(),
-        report: String::new(),
+    /// Lyrebird with a CPU model on one of its tiers.
+    fn lyrebird(&self, program: &Path, (tier, cpu): (&str, &str), gic: &str, files: (&str, &str)) -> Runner {
+        let mut args = strings(&["run", "--machine", self.machine, "--memory", "1G", "--cpu", cpu]);
+        if self.machine == "virt" {
+            args.extend(strings(&["--gic", gic]));
+        }
+        args.extend(strings(&["--tier", tier, "--stats", "--timeout", "600", "--append", &self.append()]));
+        args.extend(strings(&["--kernel", files.0, "--initrd", files.1]));
+        Runner::new(format!("Lyrebird {tier} {cpu}"), program.into(), args)
+    }
+
+    /// QEMU with a CPU model.
+    fn qemu(&self, cpu: &str, gic: &str, files: (&str, &str)) -> Runner {
+        let machine = match self.machine {
+            "virt" => format!("virt,gic-version={gic}"),
+            other => String::from(other),
+        };
+        let mut args =
+            strings(&["-accel", "tcg", "-M", &machine, "-cpu", cpu, "-m", "1024", "-display", "none"]);
+        if self.machine == "pc" {
+            // No network and display, as here.
+            args.push(String::from("-nodefaults"));
+        }
+        args.extend(strings(&["-serial", "stdio", "-monitor", "none", "-no-reboot"]));
+        args.extend(strings(&["-kernel", files.0, "-initrd", files.1, "-append", &self.append()]));
+        Runner::new(format!("QEMU {cpu}"), self.qemu.into(), args)
+    }
+
+    /// All that take part, the one to compare with first.
+    fn runners(&self, program: &Path, gic: &str, files: (&str, &str)) -> Vec<Runner> {
+        let mut all: Vec<Runner> = self.own.iter().map(|o| self.lyrebird(program, *o, gic, files)).collect();
+        all.insert(0, self.qemu(self.qemu_cpus[0], gic, files));
+        // The two of QEMU apart, so that a busy moment does not hit both.
+        all.insert(3, self.qemu(self.qemu_cpus[1], gic, files));
+        all
     }
 }
 
@@ -187,17 +210,14 @@ pub fn main(args: &[String]) -> Result<()> {
     if runs == 0 {
         bail!("--runs 0 measures nothing\n{USAGE}");
     }
+    let bench = BENCHES
+        .iter()
+        .find(|b| guest.strip_prefix(b.guest).is_some_and(|rest| rest.is_empty() || rest == "-full"))
+        .with_context(|| format!("--guest {guest} is none that can be measured\n{USAGE}"))?;
     let program = program.map_or_else(lyrebird, Ok)?;
     let (kernel, initrd) = guest_files(&program, &guest)?;
     let files = (kernel.as_str(), initrd.as_str());
-    let mut all = vec![
-        qemu("cortex-a57", &gic, files),
-        own(&program, "auto", "cortex-a57", &gic, files),
-        own(&program, "auto", "max", &gic, files),
-        qemu("max", &gic, files),
-        own(&program, "t0", "max", &gic, files),
-        own(&program, "t1", "max", &gic, files),
-    ];
+    let mut all = bench.runners(&program, &gic, files);
     let mut first = true;
     all.retain(|r| std::mem::take(&mut first) || r.name.contains(&only));
     for n in 0..runs {
@@ -208,8 +228,8 @@ pub fn main(args: &[String]) -> Result<()> {
     }
     let base = all[0].median();
     println!(
-        "{:<24} {:>8} {:>8} {:>8} {:>10} {:>6} {:>11}",
-        "", "median", "min", "max", "/ QEMU a57", "MIPS", "memory"
+        "{:<24} {:>8} {:>8} {:>8} {:>11} {:>6} {:>11}",
+        guest, "median", "min", "max", "/ the first", "MIPS", "memory"
     );
     for r in &all {
         let (lo, hi) = r.spread();
@@ -217,7 +237,7 @@ pub fn main(args: &[String]) -> Result<()> {
         let memory = r.memory().map_or_else(|| String::from("-"), |m| format!("{m} MiB"));
         let median = r.median();
         println!(
-            "{:<24} {median:>7.2}s {lo:>7.2}s {hi:>7.2}s {:>9.2}x {mips:>6} {memory:>11}",
+            "{:<24} {median:>7.2}s {lo:>7.2}s {hi:>7.2}s {:>10.2}x {mips:>6} {memory:>11}",
             r.name,
             median / base
         );
