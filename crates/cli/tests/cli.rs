@@ -74,7 +74,7 @@ fn bad_files_are_named() {
     refused(&["run", "--kernel", &write(&dir, "head", &whole[..40])], &["head", "truncated"]);
     let mut x86 = whole.clone();
     x86[18] = 62;
-    refused(&["run", "--kernel", &write(&dir, "x86", &x86)], &["kernel", "x86"]);
+    refused(&["run", "--kernel", &write(&dir, "x86", &x86)], &["kernel", "x86", "--machine pc"]);
     refused(&["run", "--kernel", &write(&dir, "text", &[b'a'; 100])], &["kernel /", "text: unknown format"]);
 
     // Larger than guest memory; a hole on disk.
@@ -171,7 +171,12 @@ fn bad_input_for_a_pc_is_named() {
     pc(&[&off, "--gic", "3"], &["--gic"]);
     pc(&[&off, "--dtb", &off], &["device tree"]);
     pc(&[&off, "--cpu", "486", "--memory", "4G"], &["memory: "]);
-    pc(&[&write(&dir, "arm", &elf(&OFF))], &["arm: ", "AArch64", "pc board"]);
+    pc(&[&write(&dir, "arm", &elf(&OFF))], &["arm: ", "AArch64", "--machine virt"]);
+    pc(&[&off, "--dump-dtb", "/tmp/never"], &["device tree"]);
+    pc(&["/no/kernel"], &["kernel /no/kernel", "No such file"]);
+    pc(&[&off, "--initrd", "/no/initrd"], &["initrd /no/initrd", "No such file"]);
+    pc(&[&off, "--memory", "64K"], &["memory: "]);
+    pc(&[&off, "--memory", "4T"], &["memory: "]);
     pc(&[&write(&dir, "video", &multiboot(4, PC_OFF))], &["video: ", "flags 0x4"]);
     // A setup header, and a sector of code that says that it is 64-bit.
     let mut linux = vec![0; 1536];
@@ -188,7 +193,32 @@ fn bad_input_for_a_pc_is_named() {
     pc(&[&write(&dir, "cut", &linux[..1024])], &["cut: truncated"]);
     linux[0x206] = 4;
     pc(&[&write(&dir, "old", &linux)], &["old: boot protocol 2.04 is too old"]);
-    refused(&["run", "debian-amd64", "--machine", "virt"], &["debian-amd64 is for --machine pc"]);
+}
+
+#[test]
+fn what_belongs_to_the_other_board_is_refused_before_anything_is_fetched() {
+    let nowhere = ["--mirror", "http://127.0.0.1:9/debian", "--cache", "/no/cache"];
+    for (args, words) in [
+        (&["debian-amd64", "--machine", "virt"][..], &["debian-amd64 is for --machine pc, not virt"][..]),
+        (&["debian-arm64", "--machine", "pc"], &["debian-arm64 is for --machine virt, not pc"]),
+        (&["debian-i386", "--gic", "2"], &["--gic is for --machine virt"]),
+        (&["debian-amd64", "--cpu", "max"], &["--cpu max is no CPU of --machine pc", "x86-64-v2"]),
+        (&["debian-arm64", "--cpu", "486"], &["--cpu 486 is no CPU of --machine virt", "cortex-a53"]),
+        (&["debian-amd64", "--dtb", "tree"], &["the pc board has no device tree"]),
+        (&["debian-amd64", "--dump-dtb", "tree"], &["the pc board has no device tree"]),
+        (&["debian-i386", "--cpu", "i686", "--memory", "100G"], &["memory: "]),
+    ] {
+        refused(&[&["run"], args, &nowhere].concat(), words);
+    }
+    // For i386 the suite is another one, unless it is named.
+    for (guest, more, suite) in [
+        ("debian-i386", &[][..], "bookworm"),
+        ("debian-i386", &["--suite", "stable"], "stable"),
+        ("debian-amd64", &[], "stable"),
+    ] {
+        let args = [&["guests", "path", guest, "--cache", "/no/cache"], more].concat();
+        refused(&args, &[&format!("{guest} of suite {suite} is not here")]);
+    }
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use object::LittleEndian;
 use object::elf::{
-    ELFCLASS32, ELFDATA2MSB, EM_AARCH64, ET_DYN, ET_EXEC, FileHeader64, PT_INTERP, PT_LOAD, ProgramHeader64,
+    ELFCLASS32, ELFDATA2MSB, EM_386, EM_AARCH64, EM_X86_64, ET_DYN, ET_EXEC, FileHeader64, PT_INTERP,
+    PT_LOAD, ProgramHeader64,
 };
 use object::read::elf::{FileHeader, ProgramHeader};
 
@@ -50,6 +51,12 @@ impl ElfImage {
         let have = bytes.len() as u64;
         let truncated = |what, need| LoadError::Truncated { part: Part::Kernel, what, need, have };
         let machine = le16(bytes, 18).unwrap_or(0);
+        let advice = match machine {
+            m if m == EM_386.0 || m == EM_X86_64.0 => {
+                "use --machine pc for x86 kernels, or give a 64-bit AArch64 executable"
+            }
+            _ => "give a 64-bit AArch64 executable",
+        };
         if let (Some(&class), Some(&data)) = (bytes.get(4), bytes.get(5)) {
             if data == ELFDATA2MSB.0 {
                 return Err(foreign(
@@ -58,10 +65,7 @@ impl ElfImage {
                 ));
             }
             if class == ELFCLASS32.0 && bytes.len() >= 20 {
-                return Err(foreign(
-                    format!("a 32-bit ELF file for {}", elf_machine(machine)),
-                    "give a 64-bit AArch64 executable",
-                ));
+                return Err(foreign(format!("a 32-bit ELF file for {}", elf_machine(machine)), advice));
             }
         }
         let header_size = size_of::<FileHeader64<LittleEndian>>() as u64;
@@ -72,10 +76,7 @@ impl ElfImage {
             .map_err(|e| malformed("the ELF header", 0, e.to_string()))?;
         let e = LittleEndian;
         if machine != EM_AARCH64.0 {
-            return Err(foreign(
-                format!("an ELF file for {}", elf_machine(machine)),
-                "give a 64-bit AArch64 executable",
-            ));
+            return Err(foreign(format!("an ELF file for {}", elf_machine(machine)), advice));
         }
         let kind = header.e_type(e);
         if kind != ET_EXEC && kind != ET_DYN {

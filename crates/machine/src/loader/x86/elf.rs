@@ -2,7 +2,7 @@
 //! docs/misc/pvh.pandoc).
 
 use object::elf::{
-    EM_386, EM_X86_64, ET_DYN, ET_EXEC, FileHeader32, FileHeader64, PT_INTERP, PT_LOAD, PT_NOTE,
+    EM_386, EM_AARCH64, EM_X86_64, ET_DYN, ET_EXEC, FileHeader32, FileHeader64, PT_INTERP, PT_LOAD, PT_NOTE,
 };
 use object::read::elf::{FileHeader, ProgramHeader};
 use object::{LittleEndian, read::elf::NoteIterator};
@@ -45,10 +45,13 @@ impl Executable {
         let (class, order) = (bytes.get(4).copied(), bytes.get(5).copied());
         if bytes.len() >= 20 && (order != Some(1) || (machine != EM_386.0 && machine != EM_X86_64.0)) {
             let machine = if order == Some(2) { machine.swap_bytes() } else { machine };
-            return Err(foreign(
-                format!("an ELF file for {}", elf_machine(machine)),
-                "the pc board runs x86: give a bzImage, or a multiboot or PVH ELF executable",
-            ));
+            let advice = match machine {
+                m if m == EM_AARCH64.0 => {
+                    "use --machine virt for arm64 kernels, or give a bzImage, or a multiboot or PVH ELF executable"
+                }
+                _ => "the pc board runs x86: give a bzImage, or a multiboot or PVH ELF executable",
+            };
+            return Err(foreign(format!("an ELF file for {}", elf_machine(machine)), advice));
         }
         match class {
             Some(1) => parse::<FileHeader32<LittleEndian>>(bytes),
