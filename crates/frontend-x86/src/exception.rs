@@ -45,6 +45,31 @@ pub mod vector {
     pub const XM: u8 = 19;
 }
 
+/// Name of an exception (SDM Vol. 3, table 6-1).
+pub fn name(vector: usize) -> &'static str {
+    match vector {
+        0 => "#DE divide error",
+        1 => "#DB debug",
+        2 => "NMI",
+        3 => "#BP breakpoint",
+        4 => "#OF overflow",
+        5 => "#BR bound range",
+        6 => "#UD invalid opcode",
+        7 => "#NM device not available",
+        8 => "#DF double fault",
+        10 => "#TS invalid TSS",
+        11 => "#NP segment not present",
+        12 => "#SS stack fault",
+        13 => "#GP general protection",
+        14 => "#PF page fault",
+        16 => "#MF x87",
+        17 => "#AC alignment check",
+        18 => "#MC machine check",
+        19 => "#XM SIMD floating point",
+        _ => "reserved",
+    }
+}
+
 /// An exception of a kind that restarts the instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fault {
@@ -71,7 +96,7 @@ impl std::fmt::Display for Shutdown {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "triple fault at {:04x}:{:x}:", self.cs, self.rip)?;
         for x in &self.chain {
-            write!(f, " vector {}", x.vector)?;
+            write!(f, " {}", name(x.vector.into()))?;
             if let Some(e) = x.error {
                 write!(f, " error {e:#x}")?;
             }

@@ -129,6 +129,15 @@ pub const fn jump_index(va: u64) -> usize {
     ((va >> JUMP_SHIFTS[0]) ^ (va >> JUMP_SHIFTS[1])) as usize & (JUMP_ENTRIES - 1)
 }
 
+/// Entries of [`Core::trail`].
+pub const TRAIL: usize = 1024;
+
+/// Index of the trail entry of what left so much budget.
+#[inline(always)]
+pub const fn trail_index(budget: i64) -> usize {
+    budget as usize & (TRAIL - 1)
+}
+
 /// Shared flag by which other threads ask a vCPU to leave guest code soon.
 pub type ExitRequest = Arc<AtomicU32>;
 
@@ -171,6 +180,8 @@ pub struct Core {
     pub engine: *mut (),
     /// Vector registers.
     pub vregs: [V128; 32],
+    /// Engine scratch: what ran last, at the index of the budget that it left ([`trail_index`]). Ones for nothing.
+    pub trail: [u32; TRAIL],
 }
 
 // SAFETY: the raw pointers point into tables owned by the CPU and engine that own this `Core`, and move with
@@ -198,6 +209,7 @@ impl Core {
             scratch: [V128::default(); 4],
             engine: std::ptr::null_mut(),
             vregs: [V128::default(); 32],
+            trail: [u32::MAX; TRAIL],
         }
     }
 

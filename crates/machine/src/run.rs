@@ -23,6 +23,9 @@ pub struct RunOptions {
     pub no_reboot: bool,
 }
 
+/// Jumps that the report of a triple fault lists.
+const LAST_JUMPS: usize = 16;
+
 /// What is done every now and then beside the vCPUs.
 pub(crate) type Chore = Box<dyn Fn() + Send>;
 
@@ -69,6 +72,9 @@ pub(crate) fn run<B: Board>(
         let mut engine = Engine::<B::Cpu>::new(options.engine.clone());
         let outcome = run_vcpu(board, &mut engine, &mut cpu)?;
         stats.add(&cpu, &engine.stats());
+        if let Some(words) = cpu.last_words() {
+            stats.ended(&words, &engine.last_jumps(&cpu, LAST_JUMPS));
+        }
         if outcome != Outcome::Reset || options.no_reboot {
             let ram = board.phys().ram_ptr(board.ram_base(), 1).map(<*mut u8>::cast_const);
             stats.finish(start.elapsed(), board.phys().ram_bytes(), ram);

@@ -1,11 +1,14 @@
 //! [`Engine`]: the dispatcher of one vCPU.
 
 mod regions;
+mod trail;
 mod verify;
 
 use lyrebird_isa::Cpu;
 use lyrebird_isa::cpu::Event;
-use lyrebird_isa::state::{JUMP_ENTRIES, JumpEntry, PAGE_MASK, PAGE_SIZE, code_ctx_mask, jump_index};
+use lyrebird_isa::state::{
+    JUMP_ENTRIES, JumpEntry, PAGE_MASK, PAGE_SIZE, TRAIL, code_ctx_mask, jump_index, trail_index,
+};
 
 use crate::config::EngineConfig;
 use crate::stats::EngineStats;
@@ -15,6 +18,8 @@ use crate::t0::{BlockCache, BlockId, Exit, Op, Trailer, execute};
 use crate::t1::{CompilerConfig, SlowPaths};
 
 use regions::Regions;
+pub use trail::Jump;
+use trail::Mark;
 pub use verify::Divergence;
 use verify::{Verified, Verifier};
 
@@ -89,7 +94,11 @@ impl<C: Cpu> Engine<C> {
 
     /// Runs until the budget is used up or the CPU must be looked at; returns the instructions retired.
     fn slice(&mut self, cpu: &mut C) -> Result<u64, Box<Divergence>> {
-        let budget = self.config.slice;
+        let mut budget = self.config.slice;
+        // The trail goes on where the last slice ended.
+        if budget >= 2 * TRAIL as i64 {
+            budget -= (budget - cpu.core().budget) & (TRAIL as i64 - 1);
+        }
         cpu.core_mut().budget = budget;
         let mut linking: Option<(BlockId, usize)> = None;
         let mut interpret = false;
@@ -101,7 +110,9 @@ impl<C: Cpu> Engine<C> {
             let Some(id) = self.lookup(cpu) else {
                 linking = None;
                 let pc = cpu.core().pc;
-                self.fault(cpu, pc);
+                if self.fault(cpu, pc, Mark::Fault) {
+                    break;
+                }
                 continue;
             };
             if let Some((from, slot)) = linking.take() {
@@ -118,15 +129,20 @@ impl<C: Cpu> Engine<C> {
             let op = unsafe { execute(cpu, entry) };
             match Exit::from_core(cpu.core().exit) {
                 Exit::Fault => {
-                    let Some(b) = self.cache.owner(op).and_then(|id| self.cache.get(id)) else { break };
+                    let Some(id) = self.cache.owner(op) else { break };
+                    let Some(b) = self.cache.get(id) else { break };
                     let (index, pc) = b.locate(op);
                     let core = cpu.core_mut();
                     core.budget -= index as i64;
-                    self.fault(cpu, pc);
+                    if self.fault(cpu, pc, Mark::Inside(id, index)) {
+                        break;
+                    }
                 }
                 Exit::RegionFault => {
                     let pc = cpu.core().pc;
-                    self.fault(cpu, pc);
+                    if self.fault(cpu, pc, Mark::Fault) {
+                        break;
+                    }
                 }
                 Exit::Verify => {
                     // SAFETY: this exit returns the `enter` of a live block, whose region is alive with it.
@@ -141,8 +157,12 @@ impl<C: Cpu> Engine<C> {
                         }
                         Verified::Fault(n) => {
                             let pc = cpu.core().pc;
-                            self.fault(cpu, pc);
-                            n
+                            cpu.core_mut().budget -= n as i64;
+                            self.stats.verified_insns += n;
+                            if self.fault(cpu, pc, Mark::Fault) {
+                                break;
+                            }
+                            0
                         }
                         Verified::Diverged(report) => {
                             let request = region.request.clone();
@@ -171,15 +191,24 @@ impl<C: Cpu> Engine<C> {
                 Exit::SyncNext | Exit::SyncPc => break,
             }
         }
-        Ok((budget - cpu.core().budget).max(0) as u64)
+        // Every fault has cost one.
+        let spent = (budget - cpu.core().budget).max(0) as u64;
+        Ok(spent.saturating_sub(self.stats.faults - faults))
     }
 
     /// Lets the CPU take the fault of the instruction at `pc`. It may be a store to code, which x86 does here and shows
     /// at the next instruction (SDM Vol. 3, 11.6), so what it hit is dropped before anything runs.
-    fn fault(&mut self, cpu: &mut C, pc: u64) {
+    ///
+    /// `mark` goes to the trail, for which the fault counts as an instruction. Whether the CPU has to be asked before it
+    /// goes on.
+    fn fault(&mut self, cpu: &mut C, pc: u64, mark: Mark) -> bool {
         self.stats.faults += 1;
+        let core = cpu.core_mut();
+        core.budget -= 1;
+        core.trail[trail_index(core.budget)] = mark.pack();
         cpu.take_fault(pc);
         self.drop_dirty(cpu);
+        cpu.waits()
     }
 
     /// The block at the program counter, decoded if need be; it enters the jump cache. `None`: the fetch faulted.
@@ -249,6 +278,7 @@ impl<C: Cpu> Engine<C> {
         self.regions.clear(&mut self.stats);
         self.cache.clear();
         self.jump.fill(JumpEntry::EMPTY);
+        cpu.core_mut().trail.fill(Mark::Fault.pack());
         self.stats.t0_flushes += 1;
     }
 }

@@ -9,6 +9,7 @@ use lyrebird_isa::scan::Flow;
 use lyrebird_isa::state::{JumpEntry, PAGE_MASK, PAGE_SIZE};
 use rustc_hash::FxHashMap;
 
+use super::trail::Mark;
 use super::verify::Steps;
 use crate::config::{EngineConfig, Tier};
 use crate::stats::EngineStats;
@@ -45,6 +46,11 @@ impl<C: Cpu> Region<C> {
     /// The compiled function.
     pub fn function(&self) -> unsafe extern "C" fn(*mut lyrebird_isa::Core) -> u64 {
         self.code.as_region()
+    }
+
+    /// The budget with which it was last entered, and the address where it was left.
+    pub fn last(&self) -> (i64, u64) {
+        self.entry.last
     }
 
     /// Its instructions, for verify mode.
@@ -277,7 +283,8 @@ impl<C: Cpu> Regions<C> {
             stats.regions_stale += 1;
             return;
         };
-        let mut entry = Box::new(RegionEntry { entry: region.code.as_region(), retired: 0, id: region.id });
+        let mark = Mark::Region(p.head).pack();
+        let mut entry = Box::new(RegionEntry::new(region.code.as_region(), region.id, mark));
         if let Some(head) = cache.get_mut(p.head) {
             head.set_enter(&raw mut *entry as u64);
             head.entered = true;
@@ -376,6 +383,12 @@ impl<C: Cpu> Regions<C> {
     /// The installed region with that number.
     pub fn get(&self, id: u64) -> Option<&Region<C>> {
         self.installed.get(&id)
+    }
+
+    /// The installed region that is entered at a block.
+    pub fn at(&self, head: BlockId) -> Option<&Region<C>> {
+        let ids = self.by_block.get(&head)?;
+        ids.iter().filter_map(|id| self.installed.get(id)).find(|r| r.head == head)
     }
 
     /// Compiles a request again for its CLIF and host code.

@@ -2,7 +2,7 @@
 
 use lyrebird_isa::interp::{Interp, Next};
 use lyrebird_isa::scan::{Flow, Scan};
-use lyrebird_isa::state::jump_index;
+use lyrebird_isa::state::{jump_index, trail_index};
 use lyrebird_isa::{Core, Cpu, Emit, JumpKind, Sem, Term, Visitor};
 
 use super::op::{Exit, Handler, Op, Trailer, goto, leave};
@@ -90,6 +90,7 @@ unsafe fn go_on<C: Cpu, S: Sem<C>>(
             let t = unsafe { &*op.add(1).cast::<Trailer<C>>() };
             let slot = (next == Next::NotTaken) as usize;
             let budget = budget - t.len;
+            core.trail[trail_index(budget)] = t.block;
             let heat = t.heat.get().wrapping_sub(1);
             t.heat.set(heat);
             let link = &t.link[slot];
@@ -108,6 +109,7 @@ unsafe fn go_on<C: Cpu, S: Sem<C>>(
             // SAFETY: as above.
             let t = unsafe { &*op.add(1).cast::<Trailer<C>>() };
             let budget = budget - t.len;
+            core.trail[trail_index(budget)] = t.block;
             let heat = t.heat.get().wrapping_sub(1);
             t.heat.set(heat);
             if heat == 0 {
@@ -121,6 +123,7 @@ unsafe fn go_on<C: Cpu, S: Sem<C>>(
             // SAFETY: as above.
             let t = unsafe { &*op.add(1).cast::<Trailer<C>>() };
             let budget = budget - t.len;
+            core.trail[trail_index(budget)] = t.block;
             if next == Next::SyncPc {
                 leave(core, op, budget, Exit::SyncPc)
             } else {
@@ -160,8 +163,19 @@ pub struct RegionEntry {
     pub entry: unsafe extern "C" fn(core: *mut Core) -> u64,
     /// Instructions retired in it so far.
     pub retired: u64,
+    /// The budget with which it was last entered, and the address where it was left.
+    pub last: (i64, u64),
+    /// What stands for it in [`Core::trail`].
+    pub mark: u32,
     /// The region's number (the engine's business).
     pub id: u64,
+}
+
+impl RegionEntry {
+    /// A function that has not been entered yet.
+    pub fn new(entry: unsafe extern "C" fn(core: *mut Core) -> u64, id: u64, mark: u32) -> RegionEntry {
+        RegionEntry { entry, retired: 0, last: (0, 0), mark, id }
+    }
 }
 
 /// What compiled code returns when [`Core::fault`] is set.
@@ -181,6 +195,8 @@ pub unsafe fn enter_region<C: Cpu>(cpu: *mut C, op: *const Op<C>, budget: i64) -
         let core = (*cpu).core_mut();
         let left = core.budget;
         (*region).retired = (*region).retired.wrapping_add((budget - left) as u64);
+        (*region).last = (budget, core.pc);
+        core.trail[trail_index(left)] = (*region).mark;
         if why == REGION_FAULT {
             return leave(core, op, left, Exit::RegionFault);
         }

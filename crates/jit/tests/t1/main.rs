@@ -59,7 +59,7 @@ pub(crate) struct Entered {
 
 impl Entered {
     pub(crate) fn new(region: CompiledRegion) -> Entered {
-        let entry = Box::new(RegionEntry { entry: region.code.as_region(), retired: 0, id: 0 });
+        let entry = Box::new(RegionEntry::new(region.code.as_region(), 0, 0));
         let op = Box::new(Op { handler: enter_region::<TestCpu>, payload: [&raw const *entry as u64, 0] });
         Entered { region, op, _entry: entry }
     }

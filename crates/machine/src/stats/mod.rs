@@ -8,6 +8,7 @@ use std::fmt;
 use std::time::Duration;
 
 use lyrebird_jit::EngineStats;
+use lyrebird_jit::engine::Jump;
 use lyrebird_softmmu::mmu::MmuStats;
 
 use crate::host;
@@ -95,11 +96,30 @@ impl MachineStats {
             context_misses mmio_reads mmio_writes code_writes);
         cpu.count(&mut self.cpu);
         self.place = cpu.place();
-        const LAST_WORDS: usize = 16;
-        if self.last_words.len() == LAST_WORDS {
+    }
+
+    /// Keeps what a CPU's last words were, and how it came there.
+    pub(crate) fn ended(&mut self, words: &str, jumps: &[Jump]) {
+        const MOST: usize = 16;
+        let mut text = format!(
+            "{words}\n  the last branches, exceptions and interrupts, newest first, in linear addresses; of compiled code\n  \
+             only where it was left for the interpreter:"
+        );
+        for j in jumps {
+            let compiled = if j.compiled { " (compiled)" } else { "" };
+            text += &format!("\n    {:#x} -> {:#x}{compiled}", j.from, j.to);
+        }
+        if jumps.is_empty() {
+            text += "\n    none";
+        }
+        // A guest that resets for it comes the same way again.
+        if self.last_words.last() == Some(&text) {
+            return;
+        }
+        if self.last_words.len() == MOST {
             self.last_words.remove(0);
         }
-        self.last_words.extend(cpu.last_words());
+        self.last_words.push(text);
     }
 
     /// Ends the account.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use lyrebird_frontend_x86::X86Cpu;
 use lyrebird_frontend_x86::cpu::counters::Counters;
+use lyrebird_frontend_x86::exception::name;
 use lyrebird_frontend_x86::regs::Seg;
 use lyrebird_softmmu::mmu::MmuStats;
 
@@ -62,29 +63,4 @@ pub(super) fn report(c: &Counters, line: Line<'_, '_>) -> fmt::Result {
         line("not implemented", format!("{name}, {n} times"))?;
     }
     Ok(())
-}
-
-/// Name of an exception (SDM Vol. 3, table 6-1).
-pub(crate) fn name(vector: usize) -> &'static str {
-    match vector {
-        0 => "#DE divide error",
-        1 => "#DB debug",
-        2 => "NMI",
-        3 => "#BP breakpoint",
-        4 => "#OF overflow",
-        5 => "#BR bound range",
-        6 => "#UD invalid opcode",
-        7 => "#NM device not available",
-        8 => "#DF double fault",
-        10 => "#TS invalid TSS",
-        11 => "#NP segment not present",
-        12 => "#SS stack fault",
-        13 => "#GP general protection",
-        14 => "#PF page fault",
-        16 => "#MF x87",
-        17 => "#AC alignment check",
-        18 => "#MC machine check",
-        19 => "#XM SIMD floating point",
-        _ => "reserved",
-    }
 }
