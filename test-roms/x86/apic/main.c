@@ -414,6 +414,62 @@ static void calendar(void)
     outb(0x71, old);
 }
 
+static volatile reg x87_at;
+
+static bool x87_error(struct frame *f)
+{
+    x87_at = f->ip;
+    count[f->vector]++;
+    // IGNNE#: what is pending is ignored until it is gone.
+    outb(0xf0, 0);
+    outb(0xa0, 0x20);
+    outb(0x20, 0x20);
+    return true;
+}
+
+// A division by zero, unmasked: it waits for the next instruction.
+static void divide_x87(void)
+{
+    static const u16 unmasked = 0x37b;
+    asm volatile("fnclex; fninit; fldcw %0; fld1; fldz; fdivrp" ::"m"(unmasked) : "memory");
+}
+
+static void x87_errors(void)
+{
+    extern const u8 xe_1[];
+    if (on_tcg) {
+        test_skip("fails an assertion of its own where FERR# is asserted");
+        return;
+    }
+    reg cr0 = READ_REG("cr0");
+    WRITE_REG("cr0", cr0 & ~(reg)(CR0_NE | CR0_EM | CR0_TS));
+    hooks[0x2d] = x87_error;
+    clear();
+    outb(0x21, 0xfb);
+    outb(0xa1, 0xdf);
+    divide_x87();
+    asm volatile("sti; fnop; nop; nop; cli" ::: "memory");
+    EQ(await(0x2d, 1), true);
+    // Ignored from now on.
+    asm volatile("sti; fnop; fwait; nop; cli" ::: "memory");
+    EQ(count[0x2d], 1);
+    // The next one is not.
+    divide_x87();
+    asm volatile("sti; fwait; nop; nop; cli" ::: "memory");
+    EQ(await(0x2d, 2), true);
+    // The processor waited for the interrupt (SDM vol. 1, D.2.1), and executed the instruction behind it.
+    clear();
+    divide_x87();
+    asm volatile("sti; nop; xe_1: fnop; cli" ::: "memory");
+    EQ(x87_at, (reg)xe_1);
+    EQ(count[0x2d], 1);
+    asm volatile("fnclex; fninit");
+    outb(0x21, 0xff);
+    outb(0xa1, 0xff);
+    hooks[0x2d] = interrupt;
+    WRITE_REG("cr0", cr0);
+}
+
 void rom_main(void)
 {
     for (unsigned v = 0x20; v < 0x90; v++)
@@ -424,6 +480,7 @@ void rom_main(void)
     TEST("8254 through 8259", pit_through_pic());
     TEST("RTC through 8259", rtc_through_pic());
     TEST("RTC", calendar());
+    TEST("x87 errors by IRQ 13", x87_errors());
     if (!HAS_1D(9)) {
         printf("no local APIC\n");
         return;

@@ -116,6 +116,27 @@ static void too_long(void)
     FAULTS(GP, 0, ".fill 15, 1, 0x66; nop", ::: "memory");
 }
 
+#if LONG
+static void stray_branches(void)
+{
+    if (on_tcg) {
+        test_skip("does not check where branches go");
+        return;
+    }
+    reg far = 1ull << 47, sp = 0;
+    // Often enough for a translator to find them hot.
+    for (unsigned i = 0; i < 300; i++) {
+        FAULTS(GP, 0, "sb_1: jmp *%0", ::"r"(far) : "memory");
+        EQ(caught.ip, AT(sb_1));
+        FAULTS(GP, 0, "mov %%rsp, %0; sb_2: call *%1", : "=m"(sp) : "r"(far) : "memory");
+        EQ(caught.ip, AT(sb_2));
+        EQ(caught.sp, sp);
+        FAULTS(GP, 0, "sb_3: jmp *%0", ::"m"(far) : "memory");
+        EQ(caught.ip, AT(sb_3));
+    }
+}
+#endif
+
 static void coprocessor(void)
 {
     reg cr0 = READ_REG("cr0");
@@ -700,6 +721,9 @@ void rom_main(void)
     TEST("undefined instructions", undefined());
     TEST("LOCK", locked());
     TEST("15 bytes", too_long());
+#if LONG
+    TEST("stray branches", stray_branches());
+#endif
     TEST("no coprocessor", coprocessor());
     TEST("selectors", segments());
     TEST("LTR of null", null_task());

@@ -422,6 +422,12 @@ static void code_limit(void)
     FAULTS(GP, 0, "ljmp *%0", ::"m"(far) : "memory");
     EQ(caught.cs, sel);
     EQ(caught.ip, 8);
+    // A near branch beyond it: the fault is the branch's.
+    code[5] = 0xeb;
+    code[6] = 0x70;
+    FAULTS(GP, 0, "ljmp *%0", ::"m"(far) : "memory");
+    EQ(caught.cs, sel);
+    EQ(caught.ip, 5);
 }
 
 void rom_main(void)
