@@ -18,8 +18,10 @@ const X86_QEMU: &str = "qemu-system-x86_64";
 const X86_USER: [(u32, &str); 2] = [(32, "qemu-i386-static"), (64, "qemu-x86_64-static")];
 /// The directory of what all ROMs share.
 const LIB: &str = "lib";
-/// Needs input; its output is not fixed.
+/// The directory of what needs input and has no fixed output.
 const INTERACTIVE: &str = "monitor";
+/// What the real-mode monitor has from elsewhere: it is entered on its own.
+const X86_MONITOR: &[&str] = &["lib/lib.c", "../src/monitor/line.c"];
 
 /// The directories of x86 sources, and the widths of code each is built for.
 const X86: &[(&str, &[u32])] = &[
@@ -27,6 +29,7 @@ const X86: &[(&str, &[u32])] = &[
     ("exceptions", &[32, 64]),
     ("fpu", &[32, 64]),
     ("modes", &[32]),
+    ("monitor", &[16]),
     ("paging", &[32, 64]),
     ("smc", &[32, 64]),
     ("strings", &[32, 64]),
@@ -64,12 +67,15 @@ const FLAGS: &[&str] = &[
     "-Wl,-z,norelro",
     "-Wl,-z,max-page-size=4096",
 ];
-const BARE_FLAGS: &[&str] = &["-mgeneral-regs-only", "-Wl,-T,lib/rom.ld"];
-const ARM_FLAGS: &[&str] = &["-march=armv8-a", "-mstrict-align", "-mcmodel=small"];
+const BARE_FLAGS: &[&str] = &["-mgeneral-regs-only"];
+const SCRIPT: &str = "-Wl,-T,lib/rom.ld";
+const ARM_FLAGS: &[&str] = &["-march=armv8-a", "-mstrict-align", "-mcmodel=small", "-Imonitor", SCRIPT];
 const X86_FLAGS: &[&str] = &["-fcf-protection=none", "-Ilib", "-Wl,--no-warn-rwx-segments"];
 const LINUX_FLAGS: &[&str] = &["-fcf-protection=none"];
-const X86_32_FLAGS: &[&str] = &["-m32", "-march=i686", "-mpreferred-stack-boundary=2"];
-const X86_64_FLAGS: &[&str] = &["-m64", "-mno-red-zone", "-mcmodel=small"];
+const X86_16_FLAGS: &[&str] =
+    &["-m16", "-march=i386", "-mpreferred-stack-boundary=2", "-Imonitor", "-Wl,-T,monitor/rom.ld"];
+const X86_32_FLAGS: &[&str] = &["-m32", "-march=i686", "-mpreferred-stack-boundary=2", SCRIPT];
+const X86_64_FLAGS: &[&str] = &["-m64", "-mno-red-zone", "-mcmodel=small", SCRIPT];
 
 const USAGE: &str = "usage: cargo xtask roms [--check | --qemu] [NAME]...
   (nothing)  build into test-roms/prebuilt
@@ -201,18 +207,21 @@ fn build(root: &Path, rom: &Rom, elf: &Path) -> Result<()> {
     };
     let more: [&[&str]; 3] = match rom.target {
         Target::Arm => [BARE_FLAGS, ARM_FLAGS, &[]],
+        Target::X86(16) => [BARE_FLAGS, X86_FLAGS, X86_16_FLAGS],
         Target::X86(64) => [BARE_FLAGS, X86_FLAGS, X86_64_FLAGS],
         Target::X86(_) => [BARE_FLAGS, X86_FLAGS, X86_32_FLAGS],
         Target::Linux(64) => [LINUX_FLAGS, &["-m64"], &[]],
         Target::Linux(_) => [LINUX_FLAGS, &["-m32", "-march=i686"], &[]],
     };
+    let lib = match rom.target {
+        Target::X86(16) => X86_MONITOR.iter().map(PathBuf::from).collect(),
+        _ if src.join(LIB).is_dir() => sources(&src, LIB)?,
+        _ => Vec::new(),
+    };
     let mut command = Command::new(gcc);
     // Relative names only, so that no path can end up in the image.
     command.current_dir(&src).args(FLAGS).args(more.concat()).arg("-o").arg(elf);
-    if src.join(LIB).is_dir() {
-        command.args(sources(&src, LIB)?);
-    }
-    command.args(sources(&src, &rom.dir)?);
+    command.args(lib).args(sources(&src, &rom.dir)?);
     let status = command.status().with_context(|| format!("running {gcc} (Debian package {package})"))?;
     ensure!(status.success(), "roms: {} does not build", rom.name);
     if rom.target == Target::X86(64) {
@@ -281,7 +290,7 @@ fn compare(root: &Path, roms: &[Rom], dir: &Path) -> Result<Vec<String>> {
 
 fn qemu(root: &Path, roms: &[Rom]) -> Result<()> {
     let mut wrong = 0;
-    for rom in roms.iter().filter(|r| r.name != INTERACTIVE) {
+    for rom in roms.iter().filter(|r| r.dir != INTERACTIVE) {
         let file = root.join("expected").join(format!("{}.txt", rom.name));
         let expected = fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
         let (program, machines) = match rom.target {

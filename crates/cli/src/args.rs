@@ -12,7 +12,7 @@ use crate::guests::debian::Source;
 
 /// Runs a whole ARM or x86 machine in plain user space.
 ///
-/// Without a command, boots the built-in monitor on the `virt` board. Exit codes: 0 when the guest powers off or the
+/// Without a command, boots the built-in monitor, on the `virt` board or the one of --machine. Exit codes: 0 when the guest powers off or the
 /// user quits, 124 after --timeout, 1 for bad input and host errors, 2 for a wrong command line.
 #[derive(Debug, Parser)]
 #[command(name = "lyrebird", version, args_conflicts_with_subcommands = true)]
@@ -32,15 +32,24 @@ pub enum Command {
     Run(Box<RunArgs>),
     /// List, fetch and remove ready-made guests.
     Guests(GuestsArgs),
+    /// List the built-in ROMs: the monitors, and tests of the machines.
+    Roms,
 }
 
 /// `lyrebird run`.
 #[derive(Debug, Args)]
-#[command(override_usage = "lyrebird run <GUEST> [OPTIONS]\n       lyrebird run --kernel <FILE> [OPTIONS]")]
+#[command(
+    override_usage = "lyrebird run <GUEST> [OPTIONS]\n       lyrebird run --kernel <FILE> [OPTIONS]\n       \
+    lyrebird run --rom <NAME> [OPTIONS]\n       lyrebird run --machine <MACHINE> [OPTIONS]"
+)]
 pub struct RunArgs {
-    /// Ready-made guest (`lyrebird guests` lists them).
-    #[arg(required_unless_present_any = ["kernel", "dump_dtb"])]
+    /// Ready-made guest (`lyrebird guests` lists them). Without one, a kernel or a ROM, the built-in monitor is booted
+    /// on the board of --machine.
+    #[arg(required_unless_present_any = ["kernel", "dump_dtb", "rom", "machine"])]
     pub guest: Option<String>,
+    /// Built-in ROM (`lyrebird roms` lists them).
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["guest", "kernel", "initrd", "append", "dtb", "dump_dtb"])]
+    pub rom: Option<String>,
     /// Kernel. `virt`: a Linux arm64 Image (plain, gzip or EFI zboot) or an AArch64 ELF. `pc`: a Linux bzImage, a
     /// multiboot kernel or a PVH ELF. With a guest's name: instead of the archive's kernel, a Debian kernel package
     /// or an image.

@@ -1,6 +1,6 @@
 //! The `lyrebird` command.
 //!
-//! [`args`] is the command line, [`run`] boots a machine, [`guests`] keeps ready-made ones, [`console`] and
+//! [`args`] is the command line, [`run`] boots a machine, [`guests`] keeps ready-made ones, [`roms`] are built in, [`console`] and
 //! [`terminal`] are the host's end of the serial port.
 
 mod args;
@@ -8,6 +8,7 @@ mod console;
 mod guests;
 mod machine;
 mod message;
+mod roms;
 mod run;
 mod terminal;
 
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
     let result = match cli.command {
         None => run::monitor(&cli.machine),
         Some(Command::Run(args)) => run::run(&args),
+        Some(Command::Roms) => guests::command::print(&roms::list()).map(|()| run::SUCCESS),
         Some(Command::Guests(args)) => guests::command::guests(&args).map(|()| run::SUCCESS),
     };
     match result {

@@ -16,6 +16,7 @@ use crate::console::{self, Console, Pump};
 use crate::guests;
 use crate::machine::{Config, Machine};
 use crate::message::{self, note};
+use crate::roms::{self, Rom};
 use crate::terminal::{RawTerminal, signals};
 
 /// Exit code: the guest powered off, or the user quit.
@@ -32,9 +33,6 @@ const VCPU_STACK: usize = 64 << 20;
 /// How long output may take to drain when nobody waits for it any more.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// The built-in guest: `test-roms/src/monitor`.
-const MONITOR: &[u8] = include_bytes!("../../../test-roms/prebuilt/monitor.elf");
-
 /// What there is to boot.
 struct Job {
     /// For the user.
@@ -49,31 +47,44 @@ struct Job {
 /// Boots the built-in monitor.
 pub fn monitor(args: &MachineArgs) -> Result<u8> {
     let config = Config::new(args, Board::Virt)?;
-    if !matches!(config, Config::Virt(_)) {
-        bail!(
-            "there is no built-in monitor for the pc board; give --kernel FILE or a guest's name to `lyrebird run`"
-        );
+    let monitor = roms::monitor(config.board())?;
+    boot(args, config, rom_job(monitor))
+}
+
+/// A built-in ROM. Where the input of the monitors ends, they are told to power off.
+fn rom_job(rom: &Rom) -> Job {
+    let monitor = roms::monitor(rom.board).is_ok_and(|m| m == rom);
+    Job {
+        what: if monitor { String::from("the monitor") } else { String::from(rom.name) },
+        files: BootFiles { kernel: rom.image.to_vec(), ..BootFiles::default() },
+        paths: Vec::new(),
+        // Ctrl-U discards a line that was begun.
+        at_end: if monitor { b"\x15off\r" } else { b"" },
     }
-    let files = BootFiles { kernel: MONITOR.to_vec(), ..BootFiles::default() };
-    // Ctrl-U discards a line that was begun.
-    let job = Job { what: String::from("the monitor"), files, paths: Vec::new(), at_end: b"\x15off\r" };
-    boot(args, config, job)
 }
 
 /// `lyrebird run`.
 pub fn run(args: &RunArgs) -> Result<u8> {
     let named = args.guest.as_deref().map(guests::named).transpose()?;
-    let config = Config::new(&args.machine, named.map_or(Board::Virt, |g| g.board))?;
-    if let Some(guest) = named
-        && guest.board != config.board()
+    let rom = args.rom.as_deref().map(roms::named).transpose()?;
+    let meant = named.map(|g| (g.name, g.board)).or(rom.map(|r| (r.name, r.board)));
+    let config = Config::new(&args.machine, meant.map_or(Board::Virt, |(_, board)| board))?;
+    if let Some((name, board)) = meant
+        && board != config.board()
     {
-        bail!("{} is for --machine {}, not {}", guest.name, guest.board.name(), config.board().name());
+        bail!("{name} is for --machine {}, not {}", board.name(), config.board().name());
     }
     if config.board() == Board::Pc && (args.dtb.is_some() || args.dump_dtb.is_some()) {
         bail!("the pc board has no device tree: give --dtb and --dump-dtb with --machine virt");
     }
     // Before anything is fetched.
     config.check()?;
+    if let Some(rom) = rom {
+        return boot(&args.machine, config, rom_job(rom));
+    }
+    if named.is_none() && args.kernel.is_none() && args.dump_dtb.is_none() {
+        return monitor(&args.machine);
+    }
     let memory = args.machine.memory;
     let dtb = args.dtb.as_deref().map(|p| read("device tree", p, memory)).transpose()?;
     let job = match (named, &args.kernel) {

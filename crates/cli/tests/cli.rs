@@ -151,7 +151,18 @@ fn a_pc_runs() {
     let fault = write(&dir, "fault", &multiboot(0x1_0000, b"\x0f\x0b"));
     let (code, _, err) = pc(&[&fault, "--no-reboot"]);
     assert_eq!(code, 0, "{err}");
-    assert!(err.contains("triple fault at 0010:100020: vector 6") && err.contains("reset"), "{err}");
+    assert!(
+        err.contains("triple fault at 0010:100020: #UD invalid opcode") && err.contains("reset"),
+        "{err}"
+    );
+    // jmp to xor eax, eax; loop: dec ecx; jnz; call to ud2: the ways are told, newest first.
+    let ways = b"\xeb\x02\x90\x90\xb9\x03\x00\x00\x00\x49\x75\xfd\xe8\x01\x00\x00\x00\x90\x0f\x0b";
+    let ways = write(&dir, "ways", &multiboot(0x1_0000, ways));
+    let (_, _, err) = pc(&[&ways, "--no-reboot", "--tier", "t0"]);
+    let jumps: Vec<&str> = err.lines().filter(|l| l.contains(" -> ")).map(str::trim).collect();
+    let want =
+        ["0x10002c -> 0x100032", "0x10002a -> 0x100029", "0x10002a -> 0x100029", "0x100020 -> 0x100024"];
+    assert_eq!(jumps, want, "{err}");
     let (code, _, err) = pc(&[&fault, "--timeout", "0.5"]);
     assert_eq!(code, 124, "it begins again and again: {err}");
     // hlt
@@ -304,6 +315,52 @@ fn the_monitor_answers_on_pipes() {
     s.expect("lyrebird> ", LIMIT);
     s.send("off\r");
     assert_eq!(s.wait(LIMIT).code(), Some(0));
+}
+
+#[test]
+fn the_real_mode_monitor_answers_on_pipes() {
+    let mut c = lyrebird();
+    c.args(["run", "--machine", "pc"]).stderr(Stdio::null());
+    let mut s = Session::piped(c);
+    let answers = [
+        ("regs", "IDTR 00000000 limit 03ff"),
+        ("info", "640 KiB, and 1047552 KiB from 1 MiB on"),
+        ("write 60:4 beef", "0060:0004 = beef"),
+        ("dump 600 8", "0060:0000  00 00 00 00 ef be 00 00"),
+        ("out 80 5a", "lyrebird> "),
+        ("in 80", "5a"),
+        ("write 1 2 9", "width is 8, 16 or 32, not '9'"),
+        ("test", "8 passed, 0 failed"),
+        ("reset", "Lyrebird monitor"),
+    ];
+    for (command, answer) in answers {
+        s.expect("lyrebird> ", LIMIT);
+        s.send(&format!("{command}\r"));
+        if answer != "lyrebird> " {
+            s.expect(answer, LIMIT);
+        }
+    }
+    s.expect("lyrebird> ", LIMIT);
+    s.send("off\r");
+    assert_eq!(s.wait(LIMIT).code(), Some(0));
+}
+
+#[test]
+fn roms_run_by_name() {
+    let (code, out, err) = run(&["roms"]);
+    assert_eq!(code, 0, "{err}");
+    for name in ["monitor", "x86-monitor", "x86-tasks", "timer"] {
+        assert!(out.contains(&format!("  {name} ")), "{out}");
+    }
+    for (name, board) in [("x86-tasks", "pc board"), ("smc", "virt board")] {
+        let (code, out, err) = run(&["run", "--rom", name]);
+        assert_eq!(code, 0, "{err}");
+        assert!(out.contains("passed, 0 failed") && err.contains(board), "{name}: {out}{err}");
+    }
+    refused(&["run", "--rom", "nope"], &["no ROM \"nope\"", "x86-tasks"]);
+    refused(&["run", "--rom", "smc", "--machine", "pc"], &["smc is for --machine virt, not pc"]);
+    let both = run(&["run", "--rom", "smc", "--kernel", "k"]);
+    assert_eq!(both.0, 2, "{}", both.2);
 }
 
 #[test]

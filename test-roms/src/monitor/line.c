@@ -1,6 +1,7 @@
-// Line editing: backspace, Ctrl-C, Ctrl-U, up and down through what was typed before.
+// Line editing: backspace, Ctrl-C, Ctrl-U, up and down through what was typed before. Words and numbers. The monitors of
+// both boards have this file; each has a `monitor.h` of its own.
 
-#include "monitor.h"
+#include <monitor.h>
 
 #define HISTORY 16
 
@@ -71,4 +72,49 @@ bool read_line(const char *prompt, char line[LINE_MAX])
             printf("%c", c);
         }
     }
+}
+
+bool parse_number(const char *s, number *value)
+{
+    unsigned base = 16;
+    if (s[0] == '0' && (s[1] == 'x' || s[1] == 'X'))
+        s += 2;
+    else if (s[0] == '#')
+        base = 10, s++;
+    if (!*s)
+        return false;
+    number v = 0;
+    for (; *s; s++) {
+        unsigned d = *s >= '0' && *s <= '9'   ? (unsigned)(*s - '0')
+                     : *s >= 'a' && *s <= 'f' ? (unsigned)(*s - 'a') + 10
+                     : *s >= 'A' && *s <= 'F' ? (unsigned)(*s - 'A') + 10
+                     : *s == '_'              ? 99
+                                              : 100;
+        if (d == 99)
+            continue;
+        if (d >= base || v > ((number)-1 - d) / base)
+            return false;
+        v = v * base + d;
+    }
+    *value = v;
+    return true;
+}
+
+int split_words(char *line, char **words, int room)
+{
+    int n = 0;
+    for (char *p = line; *p;) {
+        while (*p == ' ' || *p == '\t')
+            *p++ = 0;
+        if (!*p)
+            break;
+        if (n == room) {
+            printf("too many words\n");
+            return 0;
+        }
+        words[n++] = p;
+        while (*p && *p != ' ' && *p != '\t')
+            p++;
+    }
+    return n;
 }

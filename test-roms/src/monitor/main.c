@@ -76,32 +76,6 @@ bool interrupted(void)
     return was;
 }
 
-bool parse_number(const char *s, u64 *value)
-{
-    unsigned base = 16;
-    if (s[0] == '0' && (s[1] == 'x' || s[1] == 'X'))
-        s += 2;
-    else if (s[0] == '#')
-        base = 10, s++;
-    if (!*s)
-        return false;
-    u64 v = 0;
-    for (; *s; s++) {
-        unsigned d = *s >= '0' && *s <= '9'   ? (unsigned)(*s - '0')
-                     : *s >= 'a' && *s <= 'f' ? (unsigned)(*s - 'a') + 10
-                     : *s >= 'A' && *s <= 'F' ? (unsigned)(*s - 'A') + 10
-                     : *s == '_'              ? 99
-                                              : 100;
-        if (d == 99)
-            continue;
-        if (d >= base || v > (~0ull - d) / base)
-            return false;
-        v = v * base + d;
-    }
-    *value = v;
-    return true;
-}
-
 // ---- Memory
 
 static const char *fault_name(u64 esr)
@@ -281,20 +255,7 @@ static void cmd_help(void)
 static void run(char *line)
 {
     char *argv[8];
-    int argc = 0;
-    for (char *p = line; *p;) {
-        while (*p == ' ' || *p == '\t')
-            *p++ = 0;
-        if (!*p)
-            break;
-        if (argc == (int)ARRAY_LEN(argv)) {
-            printf("too many words\n");
-            return;
-        }
-        argv[argc++] = p;
-        while (*p && *p != ' ' && *p != '\t')
-            p++;
-    }
+    int argc = split_words(line, argv, ARRAY_LEN(argv));
     if (!argc)
         return;
     static const struct {

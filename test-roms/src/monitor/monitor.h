@@ -6,6 +6,8 @@
 #define TICK_HZ 100
 #define LINE_MAX 120
 
+typedef u64 number;
+
 extern volatile u64 timer_ticks;
 // The counter when the timer was started.
 extern u64 boot_counter;
@@ -16,7 +18,9 @@ int console_getc(void);
 bool read_line(const char *prompt, char line[LINE_MAX]);
 // Whether Ctrl-C has been typed since this was last asked.
 bool interrupted(void);
-bool parse_number(const char *s, u64 *value);
+bool parse_number(const char *s, number *value);
+// Splits a line in place; the words, 0 if there are none or too many.
+int split_words(char *line, char **words, int room);
 
 void cmd_bench(void);
 void cmd_el(void);

@@ -94,7 +94,7 @@ fn remove(name: &str, args: &CacheArgs) -> Result<()> {
 }
 
 /// Prints to standard output. A reader that went away has read enough.
-fn print(text: &str) -> Result<()> {
+pub fn print(text: &str) -> Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(e).context("standard output"),
