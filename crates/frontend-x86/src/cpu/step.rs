@@ -136,18 +136,19 @@ struct Ready {
     payload: [u64; 2],
 }
 
-/// The instructions that cross pages and were executed last: decoding one takes longer than all the rest of a step.
+/// The instructions that cross pages or may stray and were executed last: decoding one takes longer than all the rest of
+/// a step.
 pub(crate) struct Crossings(Box<[Option<Ready>; Crossings::ENTRIES]>);
 
 impl Crossings {
-    const ENTRIES: usize = 64;
+    const ENTRIES: usize = 256;
 
     pub(crate) fn new() -> Crossings {
         Crossings(Box::new([None; Crossings::ENTRIES]))
     }
 
     const fn index(pc: u64) -> usize {
-        (pc >> 12 ^ pc >> 18) as usize % Crossings::ENTRIES
+        (pc ^ pc >> 6 ^ pc >> 12 ^ pc >> 18) as usize % Crossings::ENTRIES
     }
 }
 

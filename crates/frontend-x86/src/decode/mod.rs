@@ -36,6 +36,8 @@ fn may_stray(i: &Instruction, mode: Mode) -> bool {
     match (i.op0_kind(), i.code()) {
         (_, Xbegin_rel16 | Xbegin_rel32) => false,
         (OpKind::NearBranch64, _) => !canonical(i.near_branch64()),
+        // In real mode all of 64 KiB is inside.
+        (OpKind::NearBranch32, _) if i.near_branch32() <= 0xffff => mode.limited(true),
         (OpKind::NearBranch16, _) | (_, Retnw | Retnw_imm16 | Jmp_rm16 | Call_rm16) => mode.limited(true),
         (OpKind::NearBranch32, _) | (_, Retnd | Retnd_imm16 | Jmp_rm32 | Call_rm32) => mode.limited(false),
         _ => false,
@@ -60,7 +62,7 @@ pub fn decode<V: Visitor<X86Cpu>>(bytes: &[u8], pc: u64, mode: Mode, v: V) -> (V
         return (v.visit(Step { pc }), len);
     }
     if i.code() == Code::INVALID {
-        if is_too_long(bytes, pc, mode) {
+        if len == LONGEST && is_too_long(bytes, pc, mode) {
             return (v.visit(sem::undefined::TooLong), LONGEST);
         }
         return (v.visit(sem::undefined::Undefined { code: Code::INVALID as u16 }), len);

@@ -22,11 +22,9 @@ fn no_instruction_has_more_than_15_bytes() {
         m.faults(&prefixes(13, &[0x0f, 0x0b]), UD);
         m.fails(&prefixes(13, &[0x81, 0xc0, 0, 0]), GP, 0);
         m.fails(&[0xf0; 16], GP, 0);
+        // A short one that is none, with prefixes behind it.
+        m.faults(&[&[0x0f, 0xff, 0xc0][..], &[0x66; 15]].concat(), UD);
         m.faults(&[0x0f, 0xff, 0xc0], UD);
-        if m.cpu.mode.code64() {
-            // 15 of them, and no instruction.
-            m.faults(&prefixes(14, &[0x06]), UD);
-        }
     }
 }
 
@@ -63,6 +61,24 @@ fn near_branches_beyond_the_limit_fault_where_they_stand() {
         m.set(RAX, CODE + 0x1f);
         m.ok(&[0xff, 0xe0]);
         assert_eq!(m.cpu.core.pc, CODE + 0x1f);
+    }
+}
+
+#[test]
+fn real_mode_s_segments_end_at_64_kib() {
+    // 32-bit near branches of 16-bit code.
+    for code in [&[0x66, 0xe9, 0, 0, 1, 0][..], &[0x66, 0xff, 0xe0], &[0x66, 0xc3]] {
+        let mut m = Machine::real();
+        m.cpu.core.pc = 0x6000;
+        m.set(RAX, 0x1_0000);
+        m.poke(0xf000, 0x1_0000);
+        m.poke(GP as u64 * 4, 0x0000_7000);
+        assert!(!m.step(code), "{code:02x?}");
+        assert_eq!((m.cpu.core.pc, m.reg(RSP), m.peek(0xf000 - 6) as u16), (0x7000, 0xf000 - 6, 0x6000));
+        m.cpu.core.pc = 0x6000;
+        m.set(RAX, 0xfff0);
+        m.ok(&[0x66, 0xff, 0xe0]);
+        assert_eq!(m.cpu.core.pc, 0xfff0);
     }
 }
 
