@@ -249,7 +249,8 @@ static void cmd_help(void)
     };
     for (unsigned i = 0; i < ARRAY_LEN(lines); i++)
         printf("  %-30s %s\n", lines[i][0], lines[i][1]);
-    printf("Numbers are hexadecimal, decimal after '#'. Ctrl-C gives up, Ctrl-U empties the line, up recalls.\n");
+    printf("Numbers are hexadecimal, decimal after '#'. Ctrl-C gives up, Ctrl-U empties the line, up recalls.\n"
+           "Other tests: `lyrebird roms` lists them.\n");
 }
 
 static void run(char *line)
