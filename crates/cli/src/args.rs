@@ -12,8 +12,9 @@ use crate::guests::debian::Source;
 
 /// Runs a whole ARM or x86 machine in plain user space.
 ///
-/// Without a command, boots the built-in monitor, on the `virt` board or the one of --machine. Exit codes: 0 when the guest powers off or the
-/// user quits, 124 after --timeout, 1 for bad input and host errors, 2 for a wrong command line.
+/// Without a command, boots the built-in monitor, on the `virt` board or the one of --machine. Exit codes: 0 when the
+/// guest powers off or the user quits, 124 after --timeout, 1 for bad input and host errors, 2 for a wrong command line,
+/// an odd one that a PC's guest writes to isa-debug-exit (port 0xf4).
 #[derive(Debug, Parser)]
 #[command(name = "lyrebird", version, args_conflicts_with_subcommands = true)]
 pub struct Cli {

@@ -284,6 +284,19 @@ fn guests_of_local_files_need_no_network() {
     let (code, out, err) = run(&["guests", "path", "debian-arm64", "--cache", cache]);
     assert_eq!(code, 0, "{err}");
     assert!(out.lines().count() == 3 && out.lines().all(|l| Path::new(l).is_file()), "{out}");
+    // The initramfs of an older Lyrebird is made anew from the BusyBox in it.
+    let files: Vec<&str> = out.lines().collect();
+    let (image, versions) = (fs::read(files[1]).unwrap(), fs::read_to_string(files[2]).unwrap());
+    let packages: String = versions.lines().take(2).map(|l| format!("{l}\n")).collect();
+    fs::write(files[2], &packages).unwrap();
+    let path = ["guests", "path", "debian-arm64", "--cache", cache];
+    assert_eq!(run(&path), (0, out.clone(), String::new()));
+    assert_eq!(fs::read_to_string(files[2]).unwrap(), versions);
+    assert_eq!(fs::read(files[1]).unwrap(), image);
+    fs::write(files[2], &packages).unwrap();
+    fs::write(files[1], b"no image").unwrap();
+    refused(&path, &["initrd.gz", "fetch the guest anew"]);
+    fs::write(files[1], &image).unwrap();
     // From the cache now.
     let (code, _, err) = run(&[&["run", "debian-arm64"][..], &nowhere].concat());
     assert_eq!(code, 0, "{err}");

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use super::{GUESTS, cache, debian, named};
+use super::{GUESTS, Guest, cache, debian, named};
 use crate::args::{CacheArgs, GuestsAction, GuestsArgs};
 use crate::message::{note, size};
 
@@ -19,9 +19,7 @@ pub fn guests(args: &GuestsArgs) -> Result<()> {
             let files = debian::fetch_guest(guest, &source.source(guest, kernel.clone()))?;
             // Where the guest is looked for unless told.
             let mut start = format!("lyrebird run {name}");
-            if let Some(suite) = source.suite.suite.as_deref().filter(|s| *s != guest.suite) {
-                start += &format!(" --suite {suite}");
-            }
+            start += &option(guest, source.suite.of(guest));
             if let Some(dir) = &source.cache.cache {
                 start += &format!(" --cache {}", dir.display());
             }
@@ -35,13 +33,21 @@ pub fn guests(args: &GuestsArgs) -> Result<()> {
             let suite = suite.of(guest);
             let files = cache::files(&root, guest.name, suite);
             if !files.complete() {
-                bail!("{name} of suite {suite} is not here; fetch it with: lyrebird guests fetch {name}");
+                let option = option(guest, suite);
+                bail!(
+                    "{name} of suite {suite} is not here; fetch it with: lyrebird guests fetch {name}{option}"
+                );
             }
             debian::refresh(guest, &files)?;
             let lines = [&files.kernel, &files.initrd, &files.versions].map(|p| p.display().to_string());
             print(&(lines.join("\n") + "\n"))
         }
     }
+}
+
+/// The option that names `suite`, where the guest is not taken from it anyway.
+fn option(guest: &Guest, suite: &str) -> String {
+    if suite == guest.suite { String::new() } else { format!(" --suite {suite}") }
 }
 
 fn list(args: &CacheArgs) -> Result<()> {
