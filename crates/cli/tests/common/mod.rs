@@ -83,8 +83,9 @@ impl Session {
     /// Ends the process and the test; the message has the last lines that the process said.
     fn give_up(&mut self, why: &str) -> ! {
         drop(self.child.kill());
-        let heard = self.heard.0.lock().unwrap();
-        panic!("{why}; the last lines:\n{}", last_lines(&heard.text));
+        // Not in the panic's message: the listener would find the lock poisoned.
+        let lines = last_lines(&self.heard.0.lock().unwrap().text);
+        panic!("{why}; the last lines:\n{lines}");
     }
 
     /// Waits until `text` comes, after what was expected before, and returns what came up to and with it.
