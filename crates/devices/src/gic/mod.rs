@@ -5,7 +5,7 @@
 //! their registers, in how SPIs are routed, and in SGIs.
 //!
 //! Lock order: the controller's lock is taken below any device's, and held while it drives
-//! [`CpuLines`]. It calls into nothing else.
+//! [`CpuLines`](lyrebird_isa::lines::CpuLines). It calls into nothing else.
 
 pub mod cpu;
 pub mod state;
