@@ -33,14 +33,12 @@ impl X86Cpu {
         let level = self.lines.level();
         if level & SERROR != 0 && !self.nmi_blocked {
             self.platform.take_nmi();
-            self.halted = false;
             self.nmi_blocked = true;
             self.interrupt(2);
         } else if level & IRQ != 0
             && self.core.reg(regs::FLAGS) & rflags::IF != 0
             && let Some(vector) = self.platform.acknowledge()
         {
-            self.halted = false;
             self.counters.interrupts += 1;
             self.interrupt(vector);
         }

@@ -102,6 +102,8 @@ pub struct X86Cpu {
     pub(crate) ferr: bool,
     /// Interrupts wait for one more instruction (STI, MOV SS, POP SS).
     pub(crate) shadow: bool,
+    /// In careful mode, that MOV SS or POP SS comes before: the breakpoints that it holds back, as DR6 will have them.
+    pub(crate) held: Option<u64>,
     /// NMIs are blocked until IRET.
     pub(crate) nmi_blocked: bool,
     /// Stores to pages with translated code go through: one instruction is being executed alone.
@@ -149,6 +151,7 @@ impl X86Cpu {
             halted: false,
             ferr: false,
             shadow: false,
+            held: None,
             nmi_blocked: false,
             alone: false,
             at_limit: false,
@@ -187,6 +190,7 @@ impl X86Cpu {
         self.msr = Msrs::reset(&self.model);
         self.x87 = X87::new();
         (self.halted, self.shadow, self.nmi_blocked, self.ferr) = (false, false, false, false);
+        self.held = None;
         self.core.set_reg(regs::FLAGS, rflags::FIXED);
         self.core.set_reg(regs::RDX, self.model.signature as u64);
         self.core.pc = 0xffff_fff0;

@@ -1,11 +1,12 @@
 //! Debug registers and exceptions: single-stepping and breakpoints (SDM Vol. 3, chapter 17).
 
-use iced_x86::{Decoder, DecoderOptions, InstructionInfoFactory, Mnemonic, OpAccess, Register};
+use iced_x86::{Decoder, DecoderOptions, FlowControl, InstructionInfoFactory, Mnemonic, OpAccess, Register};
 use lyrebird_softmmu::AccessKind;
 
 use super::access::canonical;
 use super::control::{cr0, cr4};
 use super::gate::Event;
+use super::msr::index::DEBUGCTL;
 use crate::X86Cpu;
 use crate::cpu::Mode;
 use crate::decode::seg;
@@ -22,6 +23,16 @@ pub(crate) mod dr6 {
     pub const BS: u64 = 1 << 14;
     /// Task switch.
     pub const BT: u64 = 1 << 15;
+    /// The breakpoints that were hit.
+    pub const HITS: u64 = 15;
+}
+
+/// Bits of IA32_DEBUGCTL.
+mod debugctl {
+    /// Last branches are recorded.
+    pub const LBR: u64 = 1 << 0;
+    /// TF traps branches that are taken, not every instruction.
+    pub const BTF: u64 = 1 << 1;
 }
 
 /// DR7.GD: accesses to debug registers raise #DB.
@@ -55,7 +66,7 @@ impl X86Cpu {
         let n = self.debug_number(n)?;
         self.privileged()?;
         if self.dr[7] & GD != 0 {
-            self.dr[6] |= dr6::BD;
+            self.note_debug(dr6::BD);
             self.dr[7] &= !GD;
             return Err(Fault::plain(vector::DB));
         }
@@ -81,6 +92,29 @@ impl X86Cpu {
         };
         self.context_changed();
         Ok(())
+    }
+
+    fn debugctl(&self) -> u64 {
+        self.msr.plain.get(&DEBUGCTL).copied().unwrap_or(0)
+    }
+
+    /// Notes in DR6 why #DB is raised. Of what is there already, only the breakpoints go (SDM Vol. 3, 17.2.3). #DB also
+    /// ends the recording and the trapping of branches (17.4.1).
+    pub(crate) fn note_debug(&mut self, why: u64) {
+        self.dr[6] = self.dr[6] & !dr6::HITS | why;
+        if let Some(v) = self.msr.plain.get_mut(&DEBUGCTL) {
+            *v &= !(debugctl::LBR | debugctl::BTF);
+        }
+    }
+
+    /// Raises #DB behind an instruction that completed, before the one at [`lyrebird_isa::Core::pc`].
+    pub(crate) fn debug_trap(&mut self, why: u64) {
+        self.note_debug(why);
+        let trap = Event { vector: vector::DB, error: None, soft: false, rf: false };
+        self.counters.exceptions[vector::DB as usize] += 1;
+        if let Err(f) = self.deliver(trap, self.rip()) {
+            self.deliver_fault(f);
+        }
     }
 
     /// The breakpoints, enabled or not, that an access of a kind to `bytes` bytes at `va` hits, as DR6 has them; and
@@ -190,13 +224,16 @@ impl X86Cpu {
 
 /// Executes one instruction with the checks of the careful mode around it; whether it completed.
 pub(crate) fn execute(cpu: &mut X86Cpu, bytes: &[u8]) -> bool {
+    use Mnemonic::{Int, Int1, Int3, Into, Sysret, Sysretq};
     let pc = cpu.core.pc;
     let flags = cpu.core.reg(regs::FLAGS);
     let breakpoints = cpu.dr[7] & 0xff != 0;
-    if breakpoints && flags & rflags::RF == 0 {
+    let held = cpu.held.take();
+    // None is hit right behind a MOV to SS (SDM Vol. 3, 6.8.3).
+    if breakpoints && flags & rflags::RF == 0 && held.is_none() {
         let (bits, on) = cpu.hits(|k| k == wait::EXEC, pc, 1);
         if on {
-            cpu.dr[6] |= bits;
+            cpu.note_debug(bits);
             cpu.deliver_fault(Fault::plain(vector::DB));
             return false;
         }
@@ -206,8 +243,15 @@ pub(crate) fn execute(cpu: &mut X86Cpu, bytes: &[u8]) -> bool {
         cpu.deliver_fault(Fault::with(vector::AC, 0));
         return false;
     }
-    let data = if breakpoints { cpu.data_hits(bytes, pc, cpu.mode.plain()) } else { 0 };
+    let mut why = if breakpoints { cpu.data_hits(bytes, pc, cpu.mode.plain()) } else { 0 };
     let i = Decoder::with_ip(cpu.mode.code_bits(), bytes, 0, DecoderOptions::NONE).decode();
+    let m = i.mnemonic();
+    match held {
+        // One exception tells both.
+        Some(hits @ 1..) if m == Int1 => cpu.note_debug(hits),
+        _ => why |= held.unwrap_or(0),
+    }
+    let trap_branches = cpu.debugctl() & debugctl::BTF != 0;
     cpu.shadow = false;
     // It is alone as it is: a store to translated code need not stop it.
     cpu.alone = true;
@@ -217,27 +261,22 @@ pub(crate) fn execute(cpu: &mut X86Cpu, bytes: &[u8]) -> bool {
         return false;
     }
     // IRET sets RF for the instruction that it returns to (SDM Vol. 3, 17.3.1.1).
-    let m = i.mnemonic();
     if flags & rflags::RF != 0 && !matches!(m, Mnemonic::Iret | Mnemonic::Iretd | Mnemonic::Iretq) {
         let flags = cpu.core.reg(regs::FLAGS) & !rflags::RF;
         cpu.core.set_reg(regs::FLAGS, flags);
     }
-    // What goes through a gate clears TF before it would count. A MOV to SS holds the trap back.
-    let gate =
-        matches!(m, Mnemonic::Int | Mnemonic::Int3 | Mnemonic::Into | Mnemonic::Int1 | Mnemonic::Syscall);
-    let held = cpu.shadow && !matches!(m, Mnemonic::Sti);
-    let mut why = data;
-    if flags & rflags::TF != 0 && !gate && !held {
+    // What goes through a gate clears TF before it would count, and SYSRET looks at the new one itself.
+    let gate = matches!(m, Int | Int3 | Into | Int1 | Mnemonic::Syscall | Sysret | Sysretq);
+    let behind = pc.wrapping_add(i.len() as u64);
+    let branched = i.flow_control() != FlowControl::Next && cpu.core.pc != behind;
+    if cpu.shadow && m != Mnemonic::Sti {
+        // A MOV to SS drops the trap, and holds breakpoints back until the next instruction.
+        cpu.held = Some(std::mem::take(&mut why));
+    } else if flags & rflags::TF != 0 && !gate && (branched || !trap_branches) {
         why |= dr6::BS;
     }
     if why != 0 {
-        cpu.dr[6] |= why;
-        let rip = cpu.rip();
-        let trap = Event { vector: vector::DB, error: None, soft: false, rf: false };
-        cpu.counters.exceptions[vector::DB as usize] += 1;
-        if let Err(f) = cpu.deliver(trap, rip) {
-            cpu.deliver_fault(f);
-        }
+        cpu.debug_trap(why);
     }
     true
 }

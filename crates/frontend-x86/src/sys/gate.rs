@@ -106,9 +106,11 @@ impl X86Cpu {
         self.platform.shutdown();
     }
 
-    /// Delivers an event; the handler will return to `rip`. On failure nothing has changed.
+    /// Delivers an event; the handler will return to `rip`. On failure nothing has changed but that HLT is over: a
+    /// debug trap behind it ends it as well as an interrupt.
     pub(crate) fn deliver(&mut self, ev: Event, rip: u64) -> Outcome<()> {
         self.shadow = false;
+        self.halted = false;
         if !self.mode.protected() {
             self.deliver_real(ev.vector, rip)
         } else if self.control.long_mode() {

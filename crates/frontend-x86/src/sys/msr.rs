@@ -110,12 +110,14 @@ impl Msrs {
         if model.has(Feature::Mce) {
             plain.extend([(MCG_CAP, 0), (MCG_STATUS, 0)]);
         }
+        if model.has(Feature::Cmov) {
+            plain.insert(DEBUGCTL, 0);
+        }
         if model.has(Feature::SpecCtrl) {
             plain.insert(SPEC_CTRL, 0);
         }
         if model.has(Feature::Lm) {
-            let more = [PERF_STATUS, PERF_CTL, THERM_INTERRUPT, THERM_STATUS, DEBUGCTL];
-            plain.extend(more.map(|n| (n, 0)));
+            plain.extend([PERF_STATUS, PERF_CTL, THERM_INTERRUPT, THERM_STATUS].map(|n| (n, 0)));
             plain.insert(MISC_ENABLE, self::MISC_ENABLE);
         }
         Msrs { plain, ..Msrs::default() }

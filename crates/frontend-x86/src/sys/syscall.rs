@@ -2,6 +2,7 @@
 
 use super::access::canonical;
 use super::control::efer;
+use super::debug::dr6;
 use super::segment::{Segment, attr};
 use crate::X86Cpu;
 use crate::exception::{Fault, Outcome};
@@ -67,6 +68,10 @@ impl X86Cpu {
         let cs = base.wrapping_add(if wide { 16 } else { 0 }) | 3;
         let rip = if wide { rip } else { rip & 0xffff_ffff };
         self.enter_flat(cs, base.wrapping_add(8) | 3, 3, wide, rip);
+        if image & rflags::TF != 0 {
+            // Unlike IRET it traps at once, before an instruction of level 3.
+            self.debug_trap(dr6::BS);
+        }
         Ok(())
     }
 

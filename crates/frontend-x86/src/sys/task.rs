@@ -229,11 +229,7 @@ impl X86Cpu {
             return Ok(());
         }
         if trap {
-            self.dr[6] |= dr6::BT;
-            let trap = Event { vector: vector::DB, error: None, soft: false, rf: false };
-            if let Err(f) = self.deliver(trap, ip) {
-                self.deliver_fault(f);
-            }
+            self.debug_trap(dr6::BT);
         }
         Ok(())
     }

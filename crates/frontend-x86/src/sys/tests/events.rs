@@ -1,7 +1,7 @@
 //! Delivery of exceptions and interrupts, and returns from them.
 
 use crate::exception::vector::{AC, BP, DB, DF, GP, NP, PF, SS, TS, UD};
-use crate::regs::{self, RAX, RBX, RSP, Seg, rflags};
+use crate::regs::{self, R11, RAX, RBX, RCX, RSP, Seg, rflags};
 use crate::sys::segment::{Segment, Table, attr};
 use crate::testing::{
     CODE, DATA, GDT, HANDLERS, IDT, IST1, KERNEL_STACK, Machine, STACK, TABLES, TSS, descriptor, gate, sel,
@@ -310,7 +310,83 @@ fn single_step_and_breakpoints() {
     assert_ne!(m.cpu.core.pc / 16, HANDLERS / 16 + DB as u64, "reads do not count");
     m.step(&[0x88, 0x43, 0x03]);
     assert_eq!(m.cpu.core.pc, HANDLERS + 16 * DB as u64);
-    let _ = (GDT, regs::RCX);
+    let _ = (GDT, RCX);
+}
+
+const DB_HANDLER: u64 = HANDLERS + 16 * DB as u64;
+
+#[test]
+fn status_of_debug_exceptions_adds_up() {
+    // BS stays until software clears it, the breakpoint bits are those of the last #DB.
+    let mut m = Machine::protected();
+    m.cpu.dr[6] = 0xffff_4ff2;
+    m.cpu.dr[2] = CODE;
+    m.cpu.dr[7] = 0x420;
+    m.cpu.context_changed();
+    m.faults(&[0x90], DB);
+    assert_eq!(m.cpu.dr[6], 0xffff_4ff4);
+}
+
+#[test]
+fn a_single_step_ends_hlt() {
+    let mut m = Machine::protected();
+    m.cpu.set_rflags(rflags::TF | rflags::IF);
+    m.step(&[0xf4]);
+    assert_eq!((m.cpu.core.pc, m.peek32(STACK - 12) as u64), (DB_HANDLER, CODE + 1));
+    assert!(!m.cpu.halted);
+}
+
+#[test]
+fn mov_to_ss_holds_a_breakpoint_back() {
+    // A watched word, read by mov ss, [ebx]; what follows is done before the trap.
+    for (next, rip) in [(&[0x90][..], CODE + 3), (&[0xf1], CODE + 3)] {
+        let mut m = Machine::protected();
+        m.poke(DATA, sel::DATA0.into());
+        m.set(RBX, DATA);
+        m.cpu.dr[0] = DATA;
+        m.cpu.dr[7] = 0x0007_0401;
+        m.cpu.context_changed();
+        m.step(&[0x8e, 0x13]);
+        assert_eq!((m.cpu.core.pc, m.cpu.dr[6]), (CODE + 2, 0xffff_0ff0));
+        m.step(next);
+        assert_eq!((m.cpu.core.pc, m.cpu.dr[6]), (DB_HANDLER, 0xffff_0ff1));
+        assert_eq!((m.peek32(STACK - 12) as u64, m.reg(RSP)), (rip, STACK - 12), "once");
+    }
+    // A breakpoint at the next instruction is not hit.
+    let mut m = Machine::protected();
+    m.set(RAX, sel::DATA0.into());
+    m.cpu.dr[0] = CODE + 2;
+    m.cpu.dr[7] = 0x401;
+    m.cpu.context_changed();
+    m.ok(&[0x8e, 0xd0]);
+    m.ok(&[0x90]);
+    m.cpu.core.pc = CODE + 2;
+    m.faults(&[0x90], DB);
+}
+
+#[test]
+fn debugctl_makes_tf_trap_branches() {
+    let mut m = Machine::protected();
+    assert_eq!(m.cpu.write_msr(0x1d9, 2), Some(true));
+    m.cpu.set_rflags(rflags::TF);
+    m.step(&[0x90]);
+    assert_eq!(m.cpu.core.pc, CODE + 1, "no branch");
+    m.step(&[0x74, 0x10]);
+    assert_eq!(m.cpu.core.pc, CODE + 3, "a branch not taken");
+    m.step(&[0x75, 0x10]);
+    assert_eq!((m.cpu.core.pc, m.peek32(STACK - 12) as u64), (DB_HANDLER, CODE + 3 + 2 + 0x10));
+    assert_eq!((m.cpu.dr[6], m.cpu.read_msr(0x1d9)), (0xffff_4ff0, Some(0)), "#DB clears BTF");
+}
+
+#[test]
+fn sysret_traps_before_the_first_instruction() {
+    let mut m = Machine::long();
+    m.cpu.msr.star = 0x0018_0008_0000_0000;
+    m.set(RCX, DATA);
+    m.set(R11, rflags::TF | rflags::FIXED);
+    m.step(&[0x48, 0x0f, 0x07]);
+    assert_eq!((m.cpu.core.pc, m.cpu.cpl), (DB_HANDLER, 0));
+    assert_eq!((m.peek(KERNEL_STACK - 40), m.cpu.dr[6]), (DATA, 0xffff_4ff0));
 }
 
 #[test]
