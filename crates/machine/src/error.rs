@@ -72,6 +72,9 @@ pub enum MachineError {
     /// Two chips want the same I/O ports.
     #[error("I/O ports: {0}")]
     Ports(#[from] lyrebird_devices::port::PortMapError),
+    /// Two pieces of information for firmware want the same place.
+    #[error("fw_cfg: {0}")]
+    FwCfg(#[from] lyrebird_devices::fw_cfg::FwCfgError),
     /// An interrupt controller that cannot be.
     #[error("interrupt controller: {0}")]
     Gic(#[from] lyrebird_devices::gic::GicError),

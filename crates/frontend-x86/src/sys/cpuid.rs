@@ -1,6 +1,7 @@
 //! CPUID (SDM Vol. 2, CPUID): exactly what the model implements.
 
 use super::control::{cr4, xcr0};
+use super::msr::index;
 use crate::X86Cpu;
 use crate::cpu::model::Feature::*;
 use crate::cpu::model::{CpuModel, Feature};
@@ -86,7 +87,7 @@ const LEAF7_EBX: &[(Feature, u32)] = &[
 
 impl X86Cpu {
     /// What CPUID returns.
-    pub(crate) fn cpuid(&self, leaf: u32, sub: u32) -> Leaf {
+    pub(crate) fn cpuid(&mut self, leaf: u32, sub: u32) -> Leaf {
         let m = &self.model;
         let basic = match () {
             () if m.has(Xsave) => 0xd,
@@ -106,7 +107,14 @@ impl X86Cpu {
         }
     }
 
-    fn basic(&self, leaf: u32, sub: u32, highest: u32) -> Leaf {
+    /// Whether the local APIC is there and IA32_APIC_BASE does not switch it off (SDM Vol. 3, 10.4.3).
+    fn has_apic(&mut self) -> bool {
+        const ENABLED: u64 = 1 << 11;
+        self.model.has(Apic) && self.platform.apic_msr(index::APIC_BASE).is_none_or(|v| v & ENABLED != 0)
+    }
+
+    fn basic(&mut self, leaf: u32, sub: u32, highest: u32) -> Leaf {
+        let apic = leaf != 1 || self.has_apic();
         let m = &self.model;
         match leaf {
             // "GenuineIntel"
@@ -115,7 +123,8 @@ impl X86Cpu {
                 let clflush = if m.has(Clfsh) { 8 << 8 } else { 0 };
                 let osxsave = if self.control.cr4 & cr4::OSXSAVE != 0 { 1 << 27 } else { 0 };
                 let ecx = bits(m, LEAF1_ECX) | osxsave;
-                [m.signature, clflush | 1 << 16, ecx, bits(m, LEAF1_EDX)]
+                let off = if apic { 0 } else { bits(m, &[(Apic, 9)]) };
+                [m.signature, clflush | 1 << 16, ecx, bits(m, LEAF1_EDX) & !off]
             }
             // See leaf 4 for caches; TLBs as an Ivy Bridge's, or caches and TLBs of a Pentium II.
             2 if m.has(Lm) => [0x7603_6301, 0x00f0_b5ff, 0, 0x00c3_0000],

@@ -16,20 +16,21 @@ use crate::loader::x86::{BOOT_MAGIC, BootParams, PcKernel, parse_pc_kernel};
 use crate::loader::{LoadError, Part, Segment, initrd};
 use crate::piece::Piece;
 
+/// What a kernel is loaded to begins behind the real-mode vectors and the BIOS data area, and ends before our own
+/// structures or begins at 1 MiB.
+const LOAD_MIN: u64 = 0x1000;
 /// Segment descriptors: unused, unused, code, data, task.
-const GDT: u64 = 0x500;
+const GDT: u64 = 0x7_0000;
 const CODE: u16 = 0x10;
 const DATA: u16 = 0x18;
 const TASK: u16 = 0x20;
 /// Page tables that map the first 4 GiB to themselves.
-const PAGE_TABLES: u64 = 0x1000;
+const PAGE_TABLES: u64 = 0x7_1000;
 /// The boot protocol's structure: zero page, start info, multiboot information.
-const INFO: u64 = 0x1_0000;
+const INFO: u64 = 0x7_8000;
 /// Command line, and the room for it.
-const CMDLINE: u64 = 0x2_0000;
+const CMDLINE: u64 = 0x8_0000;
 const CMDLINE_ROOM: u64 = 0x1_0000;
-/// What a kernel is loaded to begins here at the earliest.
-const LOAD_MIN: u64 = CMDLINE + CMDLINE_ROOM;
 /// ACPI's RSDP and the SMBIOS tables, where kernels search for them.
 const RSDP: u32 = 0xf_0000;
 const SMBIOS: u32 = 0xf_0100;
@@ -73,12 +74,13 @@ impl Boot {
         let hardware = smbios::Board { cpus: 1, cpu: config.cpu.name, memory: config.memory, uuid: [0; 16] };
         pieces.push(smbios::build(&hardware, SMBIOS));
 
-        let room = Room { low: LOAD_MIN, high: tables.start };
-        let long = matches!(&kernel, PcKernel::Linux(k) if k.long);
-        if long && !config.cpu.has(Feature::Lm) {
+        let room = Room { high: tables.start };
+        if kernel.long() && !config.cpu.has(Feature::Lm) {
             let advice = "choose --cpu x86-64-v2, or give a 32-bit kernel";
             return Err(LoadError::Width { cpu: config.cpu.name, advice }.into());
         }
+        // The 64-bit boot protocol alone begins in that mode.
+        let long = matches!(&kernel, PcKernel::Linux(k) if k.long);
         pieces.push(Piece::new(GDT, gdt(long)));
         let mut entry = Entry {
             ip: 0,
@@ -143,15 +145,14 @@ impl Boot {
     }
 }
 
-/// RAM below 4 GiB that may be loaded to, but for the hole of VGA and BIOS.
+/// RAM below 4 GiB that may be loaded to: some conventional memory, and what is between 1 MiB and `high`.
 struct Room {
-    low: u64,
     high: u64,
 }
 
 impl Room {
     fn holds(&self, range: &Range<u64>) -> bool {
-        let below = range.start >= self.low && range.end <= e820::EBDA;
+        let below = range.start >= LOAD_MIN && range.end <= GDT;
         below || range.start >= MIB && range.end <= self.high
     }
 

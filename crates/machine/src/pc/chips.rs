@@ -316,9 +316,9 @@ impl Chips {
         Ok((chips, bus))
     }
 
-    /// Adds what reads guest memory on its own.
-    pub fn attach(&self, phys: &Arc<PhysMem>) -> Result<(), PortMapError> {
-        let fw_cfg = Arc::new(FwCfg::new(FwCfgItems::default(), phys.clone()));
+    /// Adds what reads guest memory on its own: fw_cfg, which tells `told`.
+    pub fn attach(&self, phys: &Arc<PhysMem>, told: FwCfgItems) -> Result<(), PortMapError> {
+        let fw_cfg = Arc::new(FwCfg::new(told, phys.clone()));
         self.ports.map(map::PORT_FW_CFG[0], FwCfg::PORTS, fw_cfg.clone())?;
         self.ports.map(map::PORT_FW_CFG[1], FwCfg::DMA_PORTS, fw_cfg)
     }

@@ -14,6 +14,7 @@ mod cpu;
 pub mod e820;
 pub mod map;
 mod smbios;
+mod told;
 
 use std::sync::Arc;
 
@@ -101,7 +102,7 @@ impl PcMachine {
             bus,
         )?;
         let phys = bus.build()?;
-        chips.attach(&phys)?;
+        chips.attach(&phys, told::items(ram)?)?;
         let shared = Arc::new(Shared { phys, chips, power, lines });
         Ok(PcMachine { config, shared, boot: None })
     }

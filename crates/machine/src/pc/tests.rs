@@ -25,10 +25,14 @@ pub(crate) fn kernel(code: &[u8]) -> Vec<u8> {
 }
 
 fn run(code: &[u8], model: &str, no_reboot: bool) -> (Outcome, MachineStats, String) {
+    start(PcFiles { kernel: kernel(code), ..PcFiles::default() }, model, no_reboot)
+}
+
+fn start(files: PcFiles, model: &str, no_reboot: bool) -> (Outcome, MachineStats, String) {
     let serial = Arc::new(MemoryChar::new());
     let cpu = CpuModel::by_name(model).expect("a model");
     let mut m = PcMachine::new(PcConfig { memory: 16 << 20, cpu }, serial.clone()).expect("a machine");
-    m.load(PcFiles { kernel: kernel(code), ..PcFiles::default() }).expect("loads");
+    m.load(files).expect("loads");
     let options = RunOptions {
         engine: EngineConfig { tier: Tier::T0, ..EngineConfig::default() },
         timeout: Some(Duration::from_secs(60)),
@@ -53,6 +57,58 @@ fn a_guest_talks_and_ends_the_emulator() {
     let (outcome, stats, output) = run(&code, "i686", false);
     assert_eq!((outcome, output.as_str()), (Outcome::Exit(0x21), "K"));
     assert_eq!(stats.resets, 0);
+}
+
+#[test]
+fn a_guest_asks_fw_cfg_how_many_processors_there_are() {
+    let code = [
+        0x66, 0xba, 0x10, 0x05, //       mov dx, 0x510
+        0x66, 0xb8, 0x05, 0x00, //       mov ax, 5           FW_CFG_NB_CPUS
+        0x66, 0xef, //                   out dx, ax
+        0x42, //                         inc edx
+        0xec, //                         in al, dx
+        0xe6, 0xf4, //                   out 0xf4, al
+        0xeb, 0xfe, //                   jmp .
+    ];
+    assert_eq!(run(&code, "i686", false).0, Outcome::Exit(1 << 1 | 1));
+}
+
+#[test]
+fn cpuid_hides_a_local_apic_that_is_switched_off() {
+    let cpuid = [
+        0xb8, 0x01, 0x00, 0x00, 0x00, // mov eax, 1
+        0x0f, 0xa2, //                   cpuid
+        0xc1, 0xea, 0x09, //             shr edx, 9
+        0x88, 0xd0, //                   mov al, dl
+        0x24, 0x01, //                   and al, 1
+        0xe6, 0xf4, //                   out 0xf4, al
+        0xeb, 0xfe, //                   jmp .
+    ];
+    let off = [
+        0xb9, 0x1b, 0x00, 0x00, 0x00, // mov ecx, 0x1b       IA32_APIC_BASE
+        0x0f, 0x32, //                   rdmsr
+        0x0f, 0xba, 0xf0, 0x0b, //       btr eax, 11
+        0x0f, 0x30, //                   wrmsr
+    ];
+    assert_eq!(run(&cpuid, "x86-64-v2", false).0, Outcome::Exit(1 << 1 | 1));
+    assert_eq!(run(&[&off[..], &cpuid].concat(), "x86-64-v2", false).0, Outcome::Exit(1));
+}
+
+#[test]
+fn multiboot_kernels_load_below_640_kib() {
+    // The command line is read through EBX.
+    let code = [
+        0x8b, 0x43, 0x10, // mov eax, [ebx + 16]
+        0x8a, 0x40, 0x07, // mov al, [eax + 7]               behind "kernel "
+        0xe6, 0xf4, //       out 0xf4, al
+        0xeb, 0xfe, //       jmp .
+    ];
+    let mut file = kernel(&code);
+    for (at, address) in [(12, 0x8000u32), (16, 0x8000), (28, 0x8020)] {
+        file[at..at + 4].copy_from_slice(&address.to_le_bytes());
+    }
+    let files = PcFiles { kernel: file, cmdline: String::from("Hello"), ..PcFiles::default() };
+    assert_eq!(start(files, "486", false).0, Outcome::Exit(u32::from(b'H') << 1 | 1));
 }
 
 #[test]

@@ -21,6 +21,8 @@ pub struct PvhImage {
     pub entry: u64,
     /// What to load.
     pub segments: Vec<Segment>,
+    /// The code is 64-bit: it will want long mode.
+    pub long: bool,
 }
 
 /// What is of interest in an executable.
@@ -31,6 +33,8 @@ pub(super) struct Executable {
     pub segments: Vec<Segment>,
     /// The entry point in Xen's note.
     phys32: Option<u64>,
+    /// The machine is x86-64.
+    long: bool,
 }
 
 fn malformed(what: &'static str, offset: u64, problem: impl Into<String>) -> LoadError {
@@ -86,7 +90,8 @@ fn parse<H: FileHeader<Endian = LittleEndian>>(bytes: &[u8]) -> Result<Executabl
         .program_headers(e, bytes)
         .map_err(|err| malformed("the ELF program header table", table, err.to_string()))?;
     let virtual_entry: u64 = header.e_entry(e).into();
-    let mut out = Executable { entry: virtual_entry, segments: Vec::new(), phys32: None };
+    let long = header.e_machine(e) == EM_X86_64;
+    let mut out = Executable { entry: virtual_entry, segments: Vec::new(), phys32: None, long };
     for (index, ph) in headers.iter().enumerate() {
         let (file, memory): (u64, u64) = (ph.p_filesz(e).into(), ph.p_memsz(e).into());
         let offset: u64 = ph.p_offset(e).into();
@@ -150,6 +155,6 @@ impl PvhImage {
         if !elf.segments.iter().any(|s| entry.wrapping_sub(s.addr) < s.memory_size) {
             return Err(malformed("the PVH entry point", 0, format!("{entry:#x} is in no segment")));
         }
-        Ok(PvhImage { entry, segments: elf.segments })
+        Ok(PvhImage { entry, segments: elf.segments, long: elf.long })
     }
 }

@@ -43,6 +43,15 @@ pub fn parse_pc_kernel(bytes: &[u8], limit: u64) -> Result<PcKernel<'_>, LoadErr
 }
 
 impl PcKernel<'_> {
+    /// Whether it is for 64-bit CPUs alone, as far as its headers tell.
+    pub fn long(&self) -> bool {
+        match self {
+            PcKernel::Linux(k) => k.long,
+            PcKernel::Multiboot(_) => false,
+            PcKernel::Pvh(k) => k.long,
+        }
+    }
+
     /// Name of the format, for reports.
     pub fn format(&self) -> &'static str {
         match self {

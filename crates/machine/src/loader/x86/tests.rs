@@ -152,6 +152,11 @@ fn pvh_enters_where_the_note_says() {
     let Ok(PcKernel::Pvh(k)) = parse_pc_kernel(&elf(b"Xen\0", 18), 1 << 30) else { panic!("PVH") };
     assert_eq!((k.entry, k.segments.len()), (0x10_0008, 1));
     assert_eq!((k.segments[0].addr, k.segments[0].memory_size), (0x10_0000, 64));
+    let mut wide = elf(b"Xen\0", 18);
+    wide[18] = 62;
+    for (file, long) in [(elf(b"Xen\0", 18), false), (wide, true)] {
+        assert_eq!(parse_pc_kernel(&file, 1 << 30).map(|k| k.long()).ok(), Some(long));
+    }
     assert!(error(&elf(b"GNU\0", 18)).contains("neither a multiboot header nor a PVH entry point"));
     assert!(error(&elf(b"Xen\0", 17)).contains("neither a multiboot header nor a PVH entry point"));
     let file = elf(b"Xen\0", 18);
