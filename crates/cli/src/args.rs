@@ -46,7 +46,7 @@ pub enum Command {
 pub struct RunArgs {
     /// Ready-made guest (`lyrebird guests` lists them). Without one, a kernel or a ROM, the built-in monitor is booted
     /// on the board of --machine.
-    #[arg(required_unless_present_any = ["kernel", "dump_dtb", "rom", "machine"])]
+    #[arg(required_unless_present_any = ["kernel", "firmware", "dump_dtb", "rom", "machine"])]
     pub guest: Option<String>,
     /// Built-in ROM (`lyrebird roms` lists them).
     #[arg(long, value_name = "NAME", conflicts_with_all = ["guest", "kernel", "initrd", "append", "dtb", "dump_dtb"])]
@@ -56,6 +56,9 @@ pub struct RunArgs {
     /// or an image.
     #[arg(long, value_name = "FILE")]
     pub kernel: Option<PathBuf>,
+    /// Image of a PC's firmware, such as SeaBIOS, which starts instead of a kernel.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["guest", "kernel", "rom", "initrd", "append"])]
+    pub firmware: Option<PathBuf>,
     /// Initial RAM disk; for a ready-made guest, instead of its own.
     #[arg(long, value_name = "FILE")]
     pub initrd: Option<PathBuf>,

@@ -40,9 +40,11 @@ impl Config {
                 seeds: None,
             }),
             Board::Pc if args.gic.is_some() => bail!("--gic is for --machine virt; the pc board has APICs"),
-            Board::Pc => {
-                Config::Pc(PcConfig { memory: args.memory, cpu: X86Model::by_name(cpu).ok_or_else(unknown)? })
-            }
+            Board::Pc => Config::Pc(PcConfig {
+                memory: args.memory,
+                cpu: X86Model::by_name(cpu).ok_or_else(unknown)?,
+                firmware: None,
+            }),
         })
     }
 

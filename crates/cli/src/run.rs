@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail};
 use lyrebird_machine::fdt::{Chosen, Seeds};
 use lyrebird_machine::{
-    BootFiles, EngineConfig, MachineError, MachineStats, Outcome, RunOptions, Tier, VirtConfig, VirtMachine,
+    BootFiles, EngineConfig, MachineError, MachineStats, Outcome, PcConfig, RunOptions, Tier, VirtConfig,
+    VirtMachine,
 };
 
 use crate::args::{Board, MachineArgs, RunArgs, Serial, TierArg};
@@ -77,6 +78,9 @@ pub fn run(args: &RunArgs) -> Result<u8> {
     if config.board() == Board::Pc && (args.dtb.is_some() || args.dump_dtb.is_some()) {
         bail!("the pc board has no device tree: give --dtb and --dump-dtb with --machine virt");
     }
+    if let Some(path) = &args.firmware {
+        return firmware(&args.machine, config, path);
+    }
     // Before anything is fetched.
     config.check()?;
     if let Some(rom) = rom {
@@ -120,6 +124,15 @@ pub fn run(args: &RunArgs) -> Result<u8> {
         return dump_dtb(args, machine.dtb().unwrap_or_default());
     }
     boot(&args.machine, config, job)
+}
+
+/// A PC that starts like one, from its reset vector.
+fn firmware(args: &MachineArgs, config: Config, path: &Path) -> Result<u8> {
+    let Config::Pc(config) = config else { bail!("--firmware is for --machine pc") };
+    let config = Config::Pc(PcConfig { firmware: Some(read("firmware", path, args.memory)?), ..config });
+    let (what, paths) = (path.display().to_string(), vec![("firmware", path.to_path_buf())]);
+    config.check().map_err(|e| cannot_boot(e, &what, &paths))?;
+    boot(args, config, Job { what, files: BootFiles::default(), paths, at_end: b"" })
 }
 
 fn dump_dtb(args: &RunArgs, dtb: &[u8]) -> Result<u8> {

@@ -204,6 +204,13 @@ fn bad_input_for_a_pc_is_named() {
     pc(&[&write(&dir, "cut", &linux[..1024])], &["cut: truncated"]);
     linux[0x206] = 4;
     pc(&[&write(&dir, "old", &linux)], &["old: boot protocol 2.04 is too old"]);
+    let bios = write(&dir, "bios", &[0xff; 5000]);
+    refused(
+        &["run", "--machine", "pc", "--firmware", &bios],
+        &["firmware /", "bios: 5000 bytes; an image has"],
+    );
+    refused(&["run", "--firmware", &bios], &["--firmware is for --machine pc"]);
+    refused(&["run", "--machine", "pc", "--firmware", "/no/bios"], &["firmware /no/bios", "No such file"]);
 }
 
 #[test]

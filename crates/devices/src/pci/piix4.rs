@@ -11,6 +11,10 @@ use crate::regmap::Word;
 
 /// Power management base address (7.1.12).
 const PMBA: u8 = 0x40;
+/// Device activity B (7.1.18). APMC_EN is set from the start: firmware then takes system management mode, which is not
+/// there, for set up already.
+const DEVACTB: u8 = 0x58;
+const APMC_EN: u32 = 1 << 25;
 /// Bit 0: the power management registers are decoded (7.1.20).
 const PMREGMISC: u8 = 0x80;
 
@@ -68,7 +72,7 @@ impl Piix4PmFunction {
             .with(0x4c, 4, 0, u32::MAX)
             .with(0x50, 4, 0, u32::MAX)
             .with(0x54, 4, 0, u32::MAX)
-            .with(0x58, 4, 0, u32::MAX)
+            .with(DEVACTB, 4, APMC_EN, u32::MAX)
             .with(PMREGMISC, 1, u32::from(base != 0), 0x01)
             .with(0x90, 4, 1, 0xfff0)
             .with(0xd2, 1, 0, 0x0f);

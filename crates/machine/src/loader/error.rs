@@ -13,6 +13,8 @@ pub enum Part {
     Initrd,
     /// `--dtb`.
     Dtb,
+    /// `--firmware`.
+    Firmware,
 }
 
 impl fmt::Display for Part {
@@ -21,6 +23,7 @@ impl fmt::Display for Part {
             Part::Kernel => "kernel",
             Part::Initrd => "initrd",
             Part::Dtb => "device tree",
+            Part::Firmware => "firmware",
         })
     }
 }
@@ -124,6 +127,13 @@ pub enum LoadError {
         what: String,
         /// What to do about it.
         advice: &'static str,
+    },
+
+    /// No image of a ROM that ends at 4 GiB.
+    #[error("firmware: {have} bytes; an image has whole pages of 4 KiB, from 64 KiB to 16 MiB")]
+    FirmwareSize {
+        /// Bytes of the image.
+        have: u64,
     },
 
     /// The command line does not fit.

@@ -10,7 +10,7 @@ use lyrebird_frontend_x86::sys::segment::Table;
 use lyrebird_softmmu::phys::PhysMem;
 
 use super::e820::{self, Kind, Ram};
-use super::{PcConfig, acpi, bda, smbios};
+use super::{PcConfig, acpi, bda, firmware, smbios};
 use crate::error::MachineError;
 use crate::loader::x86::{BOOT_MAGIC, BootParams, PcKernel, parse_pc_kernel};
 use crate::loader::{LoadError, Part, Segment, initrd};
@@ -52,7 +52,7 @@ pub struct PcFiles {
 #[derive(Debug)]
 pub(super) struct Boot {
     pieces: Vec<Piece>,
-    entry: Entry,
+    entry: Option<Entry>,
 }
 
 impl Boot {
@@ -128,7 +128,13 @@ impl Boot {
                 entry.regs = vec![(regs::RBX, INFO)];
             }
         }
-        Ok(Boot { pieces, entry })
+        Ok(Boot { pieces, entry: Some(entry) })
+    }
+
+    /// A firmware image: the CPU begins at the reset vector, which goes on in the copy below 1 MiB.
+    pub fn firmware(image: &[u8]) -> Boot {
+        let (address, copy) = firmware::below_1mib(image);
+        Boot { pieces: vec![Piece::new(address, copy.to_vec())], entry: None }
     }
 
     /// Writes everything to memory.
@@ -139,9 +145,9 @@ impl Boot {
         Ok(())
     }
 
-    /// What the CPU finds.
-    pub fn entry(&self) -> &Entry {
-        &self.entry
+    /// What the CPU finds; None if it is left as it is after reset.
+    pub fn entry(&self) -> Option<&Entry> {
+        self.entry.as_ref()
     }
 }
 

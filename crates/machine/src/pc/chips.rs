@@ -328,18 +328,22 @@ impl Chips {
         self.apics.as_ref()?.bus.cpu(0)
     }
 
-    /// Power-on, and what firmware would do before it starts a kernel.
+    /// Power-on.
     pub fn reset(&self, ram: Ram) {
         for device in &self.devices {
             device.reset();
         }
+        self.fill_cmos(ram);
+        self.touched.set();
+    }
+
+    /// What firmware would do before it starts a kernel.
+    pub fn set_up(&self) {
         self.piix3.set_routes(map::PIRQ_ROUTES);
         if let Some(lapic) = self.lapic() {
             lapic.virtual_wire();
         }
         self.pm.enable_acpi();
-        self.fill_cmos(ram);
-        self.touched.set();
     }
 
     /// What QEMU tells its firmware in the clock's RAM: sizes of memory, equipment.

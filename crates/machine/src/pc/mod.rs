@@ -1,5 +1,6 @@
 //! The `pc` board: an i440FX and PIIX machine on QEMU's layout, so that stock kernels and firmware find what they
-//! expect. Kernels are loaded without firmware; what firmware would tell them is made here.
+//! expect. Kernels are loaded without firmware, and what it would tell them is made here; or firmware is started as a
+//! CPU does after reset.
 //!
 //! ```text
 //! 8259 pair · 8254 · MC146818 · local APIC and IO-APIC · HPET · ACPI power management · 16550 twice · 8042
@@ -12,6 +13,7 @@ mod boot;
 mod chips;
 mod cpu;
 pub mod e820;
+mod firmware;
 pub mod map;
 mod smbios;
 mod told;
@@ -49,12 +51,14 @@ pub struct PcConfig {
     pub memory: u64,
     /// What the CPU is.
     pub cpu: CpuModel,
+    /// Image of the ROM that ends at 4 GiB, which is started instead of a kernel.
+    pub firmware: Option<Vec<u8>>,
 }
 
 impl Default for PcConfig {
     fn default() -> Self {
         let [cpu, ..] = CpuModel::ALL;
-        PcConfig { memory: 1 << 30, cpu }
+        PcConfig { memory: 1 << 30, cpu, firmware: None }
     }
 }
 
@@ -63,6 +67,9 @@ impl PcConfig {
     pub fn check(&self) -> Result<(), MachineError> {
         let top = 1u64 << self.cpu.phys_bits;
         let max = if top <= map::HIGH_BASE { map::LOW_MAX - (1 << 20) } else { top - map::HIGH_BASE };
+        if let Some(image) = &self.firmware {
+            firmware::check(image)?;
+        }
         memory::check(self.memory, max)
     }
 }
@@ -89,6 +96,9 @@ impl PcMachine {
         let mut bus = PhysMem::builder().ram(0, map::LOW_END).ram(map::HIGH_DOS, ram.low - map::HIGH_DOS);
         if ram.high > 0 {
             bus = bus.ram(map::HIGH_BASE, ram.high);
+        }
+        if let Some(image) = &config.firmware {
+            bus = bus.rom(firmware::base(image), image);
         }
         let (chips, bus) = Chips::new(
             Surroundings {
@@ -127,9 +137,13 @@ impl PcMachine {
         PowerButton(self.shared.chips.pm.clone())
     }
 
-    /// Takes the files apart and decides where they go. Memory is written by [`PcMachine::reset`].
+    /// Takes the files apart and decides where they go. Memory is written by [`PcMachine::reset`]. A board with
+    /// firmware has no use for files.
     pub fn load(&mut self, files: PcFiles) -> Result<(), MachineError> {
-        self.boot = Some(Boot::new(files, &self.config)?);
+        self.boot = Some(match &self.config.firmware {
+            Some(image) => Boot::firmware(image),
+            None => Boot::new(files, &self.config)?,
+        });
         self.shared.power.clear();
         self.reset()
     }
@@ -138,6 +152,9 @@ impl PcMachine {
     pub fn reset(&mut self) -> Result<(), MachineError> {
         let boot = self.boot.as_ref().ok_or(MachineError::NothingLoaded)?;
         self.shared.chips.reset(Ram::split(self.config.memory));
+        if self.config.firmware.is_none() {
+            self.shared.chips.set_up();
+        }
         boot.write(&self.shared.phys)
     }
 
@@ -173,8 +190,10 @@ impl Board for PcMachine {
         let mut seed = [0; 8];
         getrandom::fill(&mut seed).map_err(MachineError::Entropy)?;
         cpu.seed_random(u64::from_le_bytes(seed));
-        memory_types(&mut cpu);
-        cpu.start_at(boot.entry()).map_err(|_| MachineError::NothingLoaded)?;
+        if let Some(entry) = boot.entry() {
+            memory_types(&mut cpu);
+            cpu.start_at(entry).map_err(|_| MachineError::NothingLoaded)?;
+        }
         Ok(cpu)
     }
     fn is_off(&self) -> bool {

@@ -25,13 +25,16 @@ pub(crate) fn kernel(code: &[u8]) -> Vec<u8> {
 }
 
 fn run(code: &[u8], model: &str, no_reboot: bool) -> (Outcome, MachineStats, String) {
-    start(PcFiles { kernel: kernel(code), ..PcFiles::default() }, model, no_reboot)
+    start(config(model), PcFiles { kernel: kernel(code), ..PcFiles::default() }, no_reboot)
 }
 
-fn start(files: PcFiles, model: &str, no_reboot: bool) -> (Outcome, MachineStats, String) {
+fn config(model: &str) -> PcConfig {
+    PcConfig { memory: 16 << 20, cpu: CpuModel::by_name(model).expect("a model"), firmware: None }
+}
+
+fn start(config: PcConfig, files: PcFiles, no_reboot: bool) -> (Outcome, MachineStats, String) {
     let serial = Arc::new(MemoryChar::new());
-    let cpu = CpuModel::by_name(model).expect("a model");
-    let mut m = PcMachine::new(PcConfig { memory: 16 << 20, cpu }, serial.clone()).expect("a machine");
+    let mut m = PcMachine::new(config, serial.clone()).expect("a machine");
     m.load(files).expect("loads");
     let options = RunOptions {
         engine: EngineConfig { tier: Tier::T0, ..EngineConfig::default() },
@@ -108,7 +111,31 @@ fn multiboot_kernels_load_below_640_kib() {
         file[at..at + 4].copy_from_slice(&address.to_le_bytes());
     }
     let files = PcFiles { kernel: file, cmdline: String::from("Hello"), ..PcFiles::default() };
-    assert_eq!(start(files, "486", false).0, Outcome::Exit(u32::from(b'H') << 1 | 1));
+    assert_eq!(start(config("486"), files, false).0, Outcome::Exit(u32::from(b'H') << 1 | 1));
+}
+
+#[test]
+fn firmware_starts_at_the_reset_vector() {
+    let mut image = vec![0xff; 64 << 10];
+    // At the reset vector, in the ROM: jmp 0xf000:0x0000, to the copy.
+    image[0xfff0..0xfff5].copy_from_slice(&[0xea, 0x00, 0x00, 0x00, 0xf0]);
+    let code = [
+        0x2e, 0xc6, 0x06, 0x40, 0x00, 0x21, // mov byte [cs:0x40], 0x21
+        0x2e, 0xa0, 0x40, 0x00, //             mov al, [cs:0x40]
+        0xe6, 0xe9, //                         out 0xe9, al
+        0xe6, 0xf4, //                         out 0xf4, al
+        0xeb, 0xfe, //                         jmp .
+    ];
+    image[..code.len()].copy_from_slice(&code);
+    for model in ["486", "x86-64-v2"] {
+        let config = PcConfig { firmware: Some(image.clone()), ..config(model) };
+        let (outcome, _, output) = start(config, PcFiles::default(), true);
+        assert_eq!((outcome, output.as_str()), (Outcome::Exit(0x21 << 1 | 1), "!"), "{model}");
+    }
+    for size in [0, 4096, 65537, 17 << 20] {
+        let config = PcConfig { firmware: Some(vec![0; size]), ..PcConfig::default() };
+        assert!(config.check().is_err_and(|e| e.to_string().starts_with("firmware: ")), "{size}");
+    }
 }
 
 #[test]
@@ -184,13 +211,14 @@ fn memory_of_every_size_has_a_machine() {
     let serial: Arc<dyn CharBackend> = Arc::new(MemoryChar::new());
     for (memory, model) in [(4, "486"), (3583, "i686"), (3584, "i686"), (5120, "x86-64-v2")] {
         let cpu = CpuModel::by_name(model).expect("a model");
-        let config = PcConfig { memory: memory << 20, cpu };
+        let config = PcConfig { memory: memory << 20, cpu, firmware: None };
         let m = PcMachine::new(config.clone(), serial.clone()).expect("a machine");
         let ram = Ram::split(config.memory);
         assert!(m.phys().ram_ptr(ram.low - 1, 1).is_some() && m.phys().ram_ptr(ram.low, 1).is_none());
         assert_eq!(m.phys().ram_ptr(map::HIGH_BASE, 1).is_some(), ram.high > 0);
         assert!(m.phys().ram_ptr(0xb_8000, 1).is_none(), "the VGA window");
     }
-    let too_much = PcConfig { memory: 4 << 30, cpu: CpuModel::by_name("486").expect("a model") };
+    let cpu = CpuModel::by_name("486").expect("a model");
+    let too_much = PcConfig { memory: 4 << 30, cpu, firmware: None };
     assert!(too_much.check().is_err());
 }
