@@ -114,7 +114,7 @@ impl std::fmt::Display for Shutdown {
 pub(crate) enum Recorded {
     /// An exception.
     Fault(Fault),
-    /// Its store would hit translated code: it is to be executed alone.
+    /// Its store would hit translated code or a device: it is to be executed alone.
     Alone,
     /// Its access to an address that is not canonical: #SS through SS, else #GP.
     NonCanonical,

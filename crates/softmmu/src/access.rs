@@ -9,6 +9,15 @@ use crate::host;
 use crate::mmu::{AccessKind, CodeFetch, MemError, MemFault, Mmu, Regime, Translation};
 use crate::phys::{Page, coalesce};
 
+/// What a write touches besides memory ([`Mmu::check`]).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Touches {
+    /// A page that holds translated code.
+    pub code: bool,
+    /// A page with a device in it.
+    pub device: bool,
+}
+
 /// Host address for a naturally aligned access that may both load and store by the inline TLB.
 #[inline]
 fn inline_rw(core: &Core, va: u64, m: MemOp) -> Option<*mut u8> {
@@ -319,7 +328,7 @@ impl Mmu {
     }
 
     /// Translates `len` bytes from `va` on and checks permission, so that an access in several parts can fail before
-    /// the first of them. Whether it is a write and one of the pages holds translated code.
+    /// the first of them. What a write touches.
     ///
     /// # Errors
     /// [`MemError`] of the first page that refuses. Holes and ROM are not looked for.
@@ -331,15 +340,18 @@ impl Mmu {
         len: u64,
         kind: AccessKind,
         unpriv: bool,
-    ) -> Result<bool, MemError<R::Fault>> {
-        let (mut at, mut left, mut code) = (va, len, false);
+    ) -> Result<Touches, MemError<R::Fault>> {
+        let (mut at, mut left, mut touches) = (va, len, Touches::default());
         while left > 0 {
             let side = self.translate(core, regime, at, kind, unpriv)?;
-            code |= kind == AccessKind::Write && self.phys.is_code(side.pa());
+            if kind == AccessKind::Write {
+                touches.code |= self.phys.is_code(side.pa());
+                touches.device |= matches!(self.phys.page(side.pa()), Page::Mmio);
+            }
             left = left.saturating_sub(PAGE_SIZE - (at & !PAGE_MASK));
             at = regime.next_page(at);
         }
-        Ok(code)
+        Ok(touches)
     }
 
     /// Host address of `va`, good to the end of its 4 KiB page; `None` where accesses must go to a device.

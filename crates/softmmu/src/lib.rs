@@ -15,6 +15,7 @@ pub mod phys;
 mod tlb;
 pub mod walk;
 
+pub use access::Touches;
 pub use maint::ClassMask;
 pub use mmu::{
     AccessKind, CodeFetch, MODE_BITS, MemError, MemFault, MemType, Mmu, MmuStats, Regime, Translation,

@@ -11,7 +11,7 @@ use lyrebird_isa::{Core, MemOp, Rmw, Size, V128};
 use lyrebird_softmmu::walk::x86::{Access, Control, PageFault, Privilege, code, four_level};
 use lyrebird_softmmu::{
     AccessKind, ClassMask, ContextKey, MODE_BITS, MemError, MemFault, MmioDevice, Mmu, PhysMem, Regime,
-    Translation,
+    Touches, Translation,
 };
 
 const RAM: u64 = 0x10_0000;
@@ -244,14 +244,20 @@ fn crossing_accesses_are_checked_on_both_pages_first() {
     assert_eq!(vm.load(0x4ff8, B8), Ok(0x1111_1111_1111_1111));
     // Ranges of any length.
     let check = |vm: &mut Vm, va, len, kind| vm.mmu.check(&mut vm.core, &vm.paging, va, len, kind, false);
-    assert_eq!(check(&mut vm, 0x4e01, 0x1ff, AccessKind::Write), Ok(false));
+    let nothing = Ok(Touches::default());
+    assert_eq!(check(&mut vm, 0x4e01, 0x1ff, AccessKind::Write), nothing);
     assert_eq!(fault(check(&mut vm, 0x4e01, 0x200, AccessKind::Write)), no);
-    assert_eq!(check(&mut vm, 0x4e01, 0x11ff, AccessKind::Read), Ok(false));
+    assert_eq!(check(&mut vm, 0x4e01, 0x11ff, AccessKind::Read), nothing);
     assert_eq!(fault(check(&mut vm, 0x4e01, 0x1200, AccessKind::Read)), (0x6000, 0));
-    assert_eq!(check(&mut vm, 0x6000, 0, AccessKind::Read), Ok(false));
+    assert_eq!(check(&mut vm, 0x6000, 0, AccessKind::Read), nothing);
     vm.mmu.watch_code(DATA);
-    assert_eq!(check(&mut vm, 0x4ffc, 4, AccessKind::Write), Ok(true));
-    assert_eq!(check(&mut vm, 0x4ffc, 4, AccessKind::Read), Ok(false));
+    let code = Touches { code: true, device: false };
+    assert_eq!(check(&mut vm, 0x4ffc, 4, AccessKind::Write), Ok(code));
+    assert_eq!(check(&mut vm, 0x4ffc, 4, AccessKind::Read), nothing);
+    vm.map(0x5000, DEV | P | RW);
+    let both = Touches { device: true, ..code };
+    assert_eq!(check(&mut vm, 0x4ffc, 8, AccessKind::Write), Ok(both));
+    assert_eq!(check(&mut vm, 0x5000, 4, AccessKind::Read), nothing);
     // At 4 GiB.
     vm.map(0xffff_f000, (DATA + 0x2000) | P | RW);
     assert_eq!(fault(vm.store(0xffff_fffe, B4, 0)), (0, code::WR));

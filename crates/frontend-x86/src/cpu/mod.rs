@@ -334,7 +334,7 @@ unsafe impl Cpu for X86Cpu {
         self.completed(r)
     }
     fn store_slow(&mut self, va: u64, m: MemOp, v: u64) {
-        if self.hits_code(va, m.size.bytes()) {
+        if self.must_be_alone(va, m.size.bytes()) {
             return;
         }
         let r = self.mmu.store(&mut self.core, &self.paging, va, m, v);
@@ -345,21 +345,21 @@ unsafe impl Cpu for X86Cpu {
         self.completed(r)
     }
     fn store128_slow(&mut self, va: u64, m: MemOp, v: V128) {
-        if self.hits_code(va, 16) {
+        if self.must_be_alone(va, 16) {
             return;
         }
         let r = self.mmu.store128(&mut self.core, &self.paging, va, m, v);
         self.completed(r);
     }
     fn rmw(&mut self, op: Rmw, va: u64, m: MemOp, v: u64) -> u64 {
-        if self.hits_code(va, m.size.bytes()) {
+        if self.must_be_alone(va, m.size.bytes()) {
             return 0;
         }
         let r = self.mmu.rmw(&mut self.core, &self.paging, op, va, m, v);
         self.completed(r)
     }
     fn cas(&mut self, va: u64, m: MemOp, expected: u64, new: u64) -> u64 {
-        if self.hits_code(va, m.size.bytes()) {
+        if self.must_be_alone(va, m.size.bytes()) {
             return 0;
         }
         let r = self.mmu.cas(&mut self.core, &self.paging, va, m, expected, new);
@@ -395,16 +395,20 @@ impl X86Cpu {
         }
     }
 
-    /// Whether a store must not be made now because it would hit a page with translated code: then the instruction
-    /// is to be executed alone, so that what follows it is decoded anew (SDM Vol. 3, 8.1.3).
+    /// Whether a store must not be made now because the instruction is to be executed alone: it would hit a page with
+    /// translated code, and what follows it has to be decoded anew (SDM Vol. 3, 8.1.3); or a device which may interrupt
+    /// before what follows it, such as a local APIC whose task priority is lowered.
     #[inline]
-    pub(crate) fn hits_code(&mut self, va: u64, bytes: u64) -> bool {
+    pub(crate) fn must_be_alone(&mut self, va: u64, bytes: u64) -> bool {
         if self.alone {
             return false;
         }
-        let hit =
-            self.mmu.check(&mut self.core, &self.paging, va, bytes, AccessKind::Write, false) == Ok(true);
+        let r = self.mmu.check(&mut self.core, &self.paging, va, bytes, AccessKind::Write, false);
+        let touches = r.unwrap_or_default();
+        let enabled = self.core.reg(regs::FLAGS) & rflags::IF != 0;
+        let hit = touches.code || touches.device && enabled;
         if hit {
+            self.counters.code_writes += touches.code as u64;
             self.recorded = Some(Recorded::Alone);
             self.core.fault = 1;
         }

@@ -111,9 +111,9 @@ impl X86Cpu {
         self.execute(&bytes[..n])
     }
 
-    /// Executes one instruction whose store would hit translated code, and lets it.
+    /// Executes one instruction whose store would hit translated code or a device, and lets it; then the interrupt that
+    /// the device may have raised.
     pub(crate) fn step_alone(&mut self, pc: u64) {
-        self.counters.code_writes += 1;
         self.core.pc = pc;
         self.alone = true;
         if let Some((bytes, n)) = self.fetch_bytes() {
@@ -122,6 +122,7 @@ impl X86Cpu {
             self.take_fault(pc);
         }
         self.alone = false;
+        self.take_interrupts();
     }
 }
 

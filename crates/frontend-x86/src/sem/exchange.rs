@@ -134,7 +134,7 @@ extern "C" fn exchange_pair(cpu: &mut X86Cpu, va: u64, wide: u64, _: u64) -> u64
             cpu.raise_gp(0);
             return 0;
         }
-        if cpu.hits_code(va, 16) {
+        if cpu.must_be_alone(va, 16) {
             return 0;
         }
         let (expected, new) = (V128([a, d]), V128([b, c]));

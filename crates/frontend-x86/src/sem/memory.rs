@@ -119,8 +119,9 @@ impl X86Cpu {
     /// begun again alone.
     pub(super) fn put(&mut self, va: u64, bytes: &[u8]) -> Outcome<bool> {
         let n = bytes.len() as u64;
-        let code = self.mmu.check(&mut self.core, &self.paging, va, n, AccessKind::Write, false)?;
-        if code && !self.alone {
+        let touches = self.mmu.check(&mut self.core, &self.paging, va, n, AccessKind::Write, false)?;
+        if touches.code && !self.alone {
+            self.counters.code_writes += 1;
             self.recorded = Some(Recorded::Alone);
             self.core.fault = 1;
             return Ok(false);

@@ -240,7 +240,7 @@ impl X86Cpu {
     /// again alone: false.
     pub(crate) fn stack_store(&mut self, sp: u64, s: Size, v: u64) -> Outcome<bool> {
         let va = self.segmented(Seg::Ss, self.cut_stack(sp), s.bytes(), true)?;
-        if self.hits_code(va, s.bytes()) {
+        if self.must_be_alone(va, s.bytes()) {
             return Ok(false);
         }
         self.mmu.store(&mut self.core, &self.paging, va, MemOp::new(s), v)?;

@@ -113,14 +113,14 @@ impl X86Cpu {
                         // The destination is checked before the port is read.
                         let va = destination(self)?;
                         self.mmu.check(&mut self.core, &self.paging, va, n, AccessKind::Write, false)?;
-                        if self.hits_code(va, n) {
+                        if self.must_be_alone(va, n) {
                             return Ok(false);
                         }
                         self.string_in(s)?
                     }
                 };
                 let va = destination(self)?;
-                if self.hits_code(va, n) {
+                if self.must_be_alone(va, n) {
                     return Ok(false);
                 }
                 self.mmu.store(&mut self.core, &self.paging, va, MemOp::new(s), v)?;
@@ -206,7 +206,7 @@ impl X86Cpu {
             }
             _ => std::ptr::null_mut(),
         };
-        if self.hits_code(to, bytes) {
+        if self.must_be_alone(to, bytes) {
             // Element by element, alone.
             self.core.fault = 0;
             self.recorded = None;
