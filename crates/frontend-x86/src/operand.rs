@@ -138,6 +138,15 @@ impl Mem {
     /// Linear addresses have 32 bits.
     const LINEAR32: u8 = 1 << 5;
 
+    /// No memory operand, for forms whose operand is a register: [`Mem::with`], [`Mem::with2`].
+    pub const NONE: Mem = Mem {
+        place: [(REG_ZERO.0 as u32) << 8 | REG_ZERO.0 as u32, 0],
+        how: 0,
+        seg: 0,
+        reg: Gpr(0),
+        reg2: Gpr(0),
+    };
+
     /// An operand. `disp` is sign-extended from 48 bits. `address` is the address size.
     pub fn new(base: Option<u8>, index: Option<u8>, scale: u8, disp: i64, address: Width) -> Mem {
         let zero = REG_ZERO.0;
@@ -277,7 +286,7 @@ impl Mem {
 /// A segment and how it is addressed in the current mode, as instructions without a memory operand need it (the
 /// stack, string instructions).
 pub fn seg_bits(seg: Seg, flat: bool, checked: bool, long: bool) -> u8 {
-    Mem::new(None, None, 0, 0, Width::W64).segment(seg, flat, checked, long).seg
+    Mem::NONE.segment(seg, flat, checked, long).seg
 }
 
 /// The linear address of `offset` in a segment ([`seg_bits`]).

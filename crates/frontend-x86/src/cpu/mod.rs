@@ -13,7 +13,7 @@ use lyrebird_isa::cpu::{CodePage, Event};
 use lyrebird_isa::lines::CpuLines;
 use lyrebird_isa::state::REGS;
 use lyrebird_isa::{Core, Cpu, MemOp, Rmw, V128, Visitor};
-use lyrebird_softmmu::{AccessKind, MemError, Mmu, PhysMem};
+use lyrebird_softmmu::{AccessKind, MemError, Mmu, PhysMem, Touches};
 
 use crate::decode;
 use crate::exception::{Recorded, Shutdown};
@@ -133,15 +133,16 @@ impl X86Cpu {
         let mmu = Mmu::new(phys, &mut core);
         let mut cpu = X86Cpu {
             core,
-            mxcsr: 0x1f80,
+            // What follows is `reset`'s to fill in.
+            mxcsr: 0,
             cpl: 0,
-            segs: [Segment::REAL_DATA; 6],
+            segs: [Segment::NULL; 6],
             ldtr: (Segment::NULL, 0),
             tr: (Segment::NULL, 0),
-            gdtr: Table { base: 0, limit: 0xffff },
-            idtr: Table { base: 0, limit: 0xffff },
+            gdtr: Table::default(),
+            idtr: Table::default(),
             control: Control::reset(),
-            dr: [0, 0, 0, 0, 0, 0, 0xffff_0ff0, 0x400],
+            dr: [0; 8],
             msr: Msrs::reset(&model),
             x87: X87::new(),
             model,
@@ -212,14 +213,12 @@ impl X86Cpu {
 
     /// The instruction pointer of a linear code address.
     pub fn rip_of(&self, pc: u64) -> u64 {
-        let ip = pc.wrapping_sub(self.base(Seg::Cs));
-        if self.mode.code64() { ip } else { ip & 0xffff_ffff }
+        self.mode.wrap(pc.wrapping_sub(self.base(Seg::Cs)))
     }
 
     /// The linear address of an instruction pointer in the current code segment.
     pub fn pc_of(&self, rip: u64) -> u64 {
-        let pc = self.base(Seg::Cs).wrapping_add(rip);
-        if self.mode.code64() { pc } else { pc & 0xffff_ffff }
+        self.mode.wrap(self.base(Seg::Cs).wrapping_add(rip))
     }
 
     /// RFLAGS.
@@ -400,18 +399,29 @@ impl X86Cpu {
     /// before what follows it, such as a local APIC whose task priority is lowered.
     #[inline]
     pub(crate) fn must_be_alone(&mut self, va: u64, bytes: u64) -> bool {
-        if self.alone {
-            return false;
-        }
-        let r = self.mmu.check(&mut self.core, &self.paging, va, bytes, AccessKind::Write, false);
-        let touches = r.unwrap_or_default();
-        let enabled = self.core.reg(regs::FLAGS) & rflags::IF != 0;
-        let hit = touches.code || touches.device && enabled;
+        let touches = self.meets(va, bytes);
+        let hit = touches != Touches::default();
         if hit {
-            self.counters.code_writes += touches.code as u64;
-            self.recorded = Some(Recorded::Alone);
-            self.core.fault = 1;
+            self.begin_alone(touches);
         }
         hit
+    }
+
+    /// What of that holds for a store; nothing while an instruction is executed alone.
+    #[inline]
+    pub(crate) fn meets(&mut self, va: u64, bytes: u64) -> Touches {
+        if self.alone {
+            return Touches::default();
+        }
+        let r = self.mmu.check(&mut self.core, &self.paging, va, bytes, AccessKind::Write, false);
+        let mut touches = r.unwrap_or_default();
+        touches.device &= self.core.reg(regs::FLAGS) & rflags::IF != 0;
+        touches
+    }
+
+    /// Records that the instruction is to be begun again alone.
+    pub(crate) fn begin_alone(&mut self, why: Touches) {
+        self.counters.code_writes += why.code as u64;
+        self.record(Recorded::Alone);
     }
 }

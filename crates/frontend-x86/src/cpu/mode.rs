@@ -49,6 +49,11 @@ impl Mode {
         self.0 & 3 == 2
     }
 
+    /// An instruction pointer, or a linear address, as wide as it is in the mode: 64 bits in 64-bit code, else 32.
+    pub fn wrap(self, v: u64) -> u64 {
+        if self.code64() { v } else { v & 0xffff_ffff }
+    }
+
     /// Width of stack addresses in bits.
     pub fn stack_bits(self) -> u32 {
         if self.code64() {

@@ -85,9 +85,7 @@ impl X86Cpu {
             self.raise_gp(0);
             return None;
         }
-        let next = pc.wrapping_add(here as u64);
-        let next = if self.mode.code64() { next } else { next & 0xffff_ffff };
-        let page = self.fetch_page(next)?;
+        let page = self.fetch_page(self.mode.wrap(pc.wrapping_add(here as u64)))?;
         // SAFETY: as above; fewer than `LONGEST` bytes at the start of the page.
         unsafe { std::ptr::copy_nonoverlapping(page.host, bytes.as_mut_ptr().add(here), all - here) };
         if all < LONGEST && decode::length(&bytes[..all], pc, self.mode).is_none() {
@@ -206,8 +204,7 @@ impl X86Cpu {
         match went {
             Went::Faulted => return false,
             Went::Behind => {
-                let next = pc.wrapping_add(len);
-                self.core.pc = if mode.code64() { next } else { next & 0xffff_ffff };
+                self.core.pc = mode.wrap(pc.wrapping_add(len));
             }
             Went::To(target) => self.core.pc = target,
             Went::There => {}

@@ -43,8 +43,7 @@ impl<'a> Insn<'a> {
 
     /// The linear address of an offset in the code segment.
     pub fn linear(&self, rip: u64) -> u64 {
-        let pc = self.mode.cs_base().wrapping_add(rip);
-        if self.mode.code64() { pc } else { pc & 0xffff_ffff }
+        self.mode.wrap(self.mode.cs_base().wrapping_add(rip))
     }
 
     /// Whether operand `n` is a general register.
@@ -133,6 +132,11 @@ impl<'a> Insn<'a> {
         self.in_segment(m, seg(i.memory_segment()))
     }
 
+    /// Operand `n`: memory, or a general register as [`Mem::reg2`].
+    pub fn operand(&self, n: u32) -> Mem {
+        if self.is_mem(n) { self.mem() } else { Mem::NONE.with2(self.gpr(n)) }
+    }
+
     /// A memory operand put into a segment.
     pub fn in_segment(&self, m: Mem, s: Seg) -> Mem {
         m.segment(s, self.mode.flat(s), self.mode.checked(s), self.mode.code64())
@@ -143,8 +147,16 @@ impl<'a> Insn<'a> {
         operand::seg_bits(s, self.mode.flat(s), self.mode.checked(s), self.mode.code64())
     }
 
-    /// Width number of the operand size, for instructions whose operands do not show it: `n` as the mnemonic's
-    /// default in 64-bit mode.
+    /// Width number of what it pushes or pops: as far as the stack pointer moves.
+    pub fn stack_width(&self) -> u8 {
+        match self.i.stack_pointer_increment().unsigned_abs() {
+            2 => w::W,
+            4 => w::D,
+            _ => w::Q,
+        }
+    }
+
+    /// Whether it has a LOCK prefix.
     pub fn lock(&self) -> bool {
         self.i.has_lock_prefix()
     }

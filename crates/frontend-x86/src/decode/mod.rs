@@ -13,8 +13,7 @@ use crate::sys::canonical;
 pub use insn::{Insn, seg};
 
 fn instruction(bytes: &[u8], pc: u64, mode: Mode) -> (Instruction, DecoderError) {
-    let rip = pc.wrapping_sub(mode.cs_base());
-    let rip = if mode.code64() { rip } else { rip & 0xffff_ffff };
+    let rip = mode.wrap(pc.wrapping_sub(mode.cs_base()));
     let mut d = Decoder::with_ip(mode.code_bits(), bytes, rip, DecoderOptions::NONE);
     let i = d.decode();
     (i, d.last_error())

@@ -227,8 +227,7 @@ impl<const W: u8, const MEM: bool> Sem<X86Cpu> for Crc32<W, MEM> {
 
 /// Picks the `Sem` of an instruction of this file.
 pub fn decode<V: Visitor<X86Cpu>>(x: &Insn<'_>, v: V) -> Decoded<V> {
-    let none = || Mem::new(None, None, 0, 0, Width::W64);
-    let source = || if x.is_mem(1) { x.mem() } else { none().with2(x.gpr(1)) }.with(x.gpr(0));
+    let source = || x.operand(1).with(x.gpr(0));
     let test = match x.mnemonic() {
         Mnemonic::Bt => Some(op::BT),
         Mnemonic::Bts => Some(op::BTS),
@@ -238,8 +237,7 @@ pub fn decode<V: Visitor<X86Cpu>>(x: &Insn<'_>, v: V) -> Decoded<V> {
     };
     if let Some(op) = test {
         let imm = x.is_imm(1);
-        let m = if x.is_mem(0) { x.mem() } else { none().with2(x.gpr(0)) };
-        let m = if imm { m } else { m.with(x.gpr(1)) };
+        let m = if imm { x.operand(0) } else { x.operand(0).with(x.gpr(1)) };
         let n = if imm { x.imm(1) as u8 } else { 0 };
         let how = imm as u8 | (x.lock() as u8) << 1 | ((x.is_mem(0) && !imm) as u8) << 2;
         return Ok(consts!(op, [0 1 2] 3 => |OP| wide_widths!(x.width(0) => |W| {

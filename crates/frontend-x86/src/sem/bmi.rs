@@ -214,8 +214,7 @@ pub fn decode<V: Visitor<X86Cpu>>(x: &Insn<'_>, v: V) -> Decoded<V> {
         return Err(v);
     }
     let mem = x.is_mem(rm);
-    let m = if mem { x.mem() } else { Mem::new(None, None, 0, 0, Width::W64).with2(x.gpr(rm)) };
-    let m = m.with(x.gpr(0));
+    let m = x.operand(rm).with(x.gpr(0));
     let s = other.map_or(Gpr(0), |n| x.gpr(n));
     let n = if op == op::RORX { x.imm(2) as u8 } else { 0 };
     let long = x.reg_width(0) == w::Q;

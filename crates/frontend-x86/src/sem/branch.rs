@@ -117,7 +117,7 @@ impl<const W: u8, const MEM: bool> Sem<X86Cpu> for JmpIndirect<W, MEM> {
 
     #[inline(always)]
     fn sem<E: Emit<Cpu = X86Cpu>>(&self, e: &mut E) -> Result<(), E::Fault> {
-        let rip = if MEM { self.m.load::<W, E>(e)? } else { self.m.reg.get::<W, E>(e) };
+        let rip = if MEM { self.m.load::<W, E>(e)? } else { self.m.reg2.get::<W, E>(e) };
         let pc = linear_of::<W, E>(e, rip);
         ensure_canonical::<W, E>(e, pc)?;
         e.jump_reg(pc, JumpKind::Jump);
@@ -249,7 +249,7 @@ impl<const CC: u8, const MEM: bool> Sem<X86Cpu> for Set<CC, MEM> {
         if MEM {
             return self.m.store::<{ w::B }, E>(e, v);
         }
-        self.m.reg.set::<{ w::B }, E>(e, v);
+        self.m.reg2.set::<{ w::B }, E>(e, v);
         Ok(())
     }
 }
@@ -297,15 +297,6 @@ fn number(c: ConditionCode) -> Option<u8> {
     })
 }
 
-/// Width number of near branches: how much of RIP they load.
-fn branch_width(x: &Insn<'_>) -> u8 {
-    match x.i.stack_pointer_increment().unsigned_abs() {
-        2 => w::W,
-        4 => w::D,
-        _ => w::Q,
-    }
-}
-
 /// Width number of the count register of LOOP and its like, by the address size, and the kind.
 fn count(x: &Insn<'_>) -> (u8, u8) {
     use iced_x86::Code as C;
@@ -331,7 +322,6 @@ fn count(x: &Insn<'_>) -> (u8, u8) {
 
 /// Picks the `Sem` of an instruction of this file.
 pub fn decode<V: Visitor<X86Cpu>>(x: &Insn<'_>, v: V) -> Decoded<V> {
-    let none = || Mem::new(None, None, 0, 0, Width::W64);
     use Mnemonic::{Loope, Loopne};
     if let Some(cc) = number(x.i.condition_code())
         && !matches!(x.mnemonic(), Loope | Loopne)
@@ -344,12 +334,12 @@ pub fn decode<V: Visitor<X86Cpu>>(x: &Insn<'_>, v: V) -> Decoded<V> {
         }
         let m = if x.i.mnemonic() as u32 >= Mnemonic::Seta as u32 && x.i.op_count() == 1 {
             // SETcc.
-            let m = if x.is_mem(0) { x.mem() } else { none().with(x.gpr(0)) };
+            let m = x.operand(0);
             return Ok(consts!(cc, [0 1 2 3 4 5 6 7 8 9 10 11 12 13 14] 15 => |CC| {
                 if x.is_mem(0) { v.visit(Set::<CC, true> { m }) } else { v.visit(Set::<CC, false> { m }) }
             }));
         } else if x.i.op_count() == 2 && x.is_gpr(0) {
-            if x.is_mem(1) { x.mem().with(x.gpr(0)) } else { none().with(x.gpr(0)).with2(x.gpr(1)) }
+            x.operand(1).with(x.gpr(0))
         } else {
             return Err(v);
         };
@@ -369,18 +359,19 @@ pub fn decode<V: Visitor<X86Cpu>>(x: &Insn<'_>, v: V) -> Decoded<V> {
         Mnemonic::Call if x.i.is_call_near() => {
             let (next, target) = (x.next(), x.target());
             let by = target.wrapping_sub(next) as i32;
-            wide_widths!(branch_width(x) => |W| v.visit(Call::<W> { next, by, stack }))
+            wide_widths!(x.stack_width() => |W| v.visit(Call::<W> { next, by, stack }))
         }
         Mnemonic::Jmp if x.i.is_jmp_near_indirect() => wide_widths!(x.width(0) => |W| {
+            let m = x.operand(0);
             if x.is_mem(0) {
-                v.visit(JmpIndirect::<W, true> { m: x.mem() })
+                v.visit(JmpIndirect::<W, true> { m })
             } else {
-                v.visit(JmpIndirect::<W, false> { m: none().with(x.gpr(0)) })
+                v.visit(JmpIndirect::<W, false> { m })
             }
         }),
         Mnemonic::Call if x.i.is_call_near_indirect() && x.is_gpr(0) => {
             let (next, s) = (x.next(), x.gpr(0));
-            wide_widths!(branch_width(x) => |W| v.visit(CallReg::<W> { next, s, stack }))
+            wide_widths!(x.stack_width() => |W| v.visit(CallReg::<W> { next, s, stack }))
         }
         Mnemonic::Call if x.i.is_call_near_indirect() => {
             let next = x.next();
@@ -388,7 +379,7 @@ pub fn decode<V: Visitor<X86Cpu>>(x: &Insn<'_>, v: V) -> Decoded<V> {
             let from = if relative { next } else { 0 };
             let disp = x.i.memory_displacement64().wrapping_sub(from) as i32;
             let how = x.mem().parts() | u32::from(stack.parts()) << 22 | u32::from(relative) << 30;
-            wide_widths!(branch_width(x) => |W| v.visit(CallMem::<W> { next, disp, how }))
+            wide_widths!(x.stack_width() => |W| v.visit(CallMem::<W> { next, disp, how }))
         }
         Mnemonic::Loop | Loope | Loopne | Mnemonic::Jcxz | Mnemonic::Jecxz | Mnemonic::Jrcxz => {
             let (width, kind) = count(x);

@@ -1,7 +1,7 @@
 //! XCHG, XADD, CMPXCHG, CMPXCHG8B, CMPXCHG16B (SDM Vol. 1, 5.1.1).
 
 use iced_x86::Mnemonic;
-use lyrebird_isa::{Bin, Cc, Emit, FlagOp, Helper, MemOp, Rmw, Sem, Size, V128, Visitor, Width};
+use lyrebird_isa::{Bin, Cc, Emit, FlagOp, Helper, MemOp, Rmw, Sem, Size, V128, Visitor};
 
 use super::{Decoded, widths};
 use crate::X86Cpu;
@@ -186,13 +186,7 @@ impl Sem<X86Cpu> for CmpxchgPair {
 
 /// Picks the `Sem` of an instruction of this file.
 pub fn decode<V: Visitor<X86Cpu>>(x: &Insn<'_>, v: V) -> Decoded<V> {
-    let operand = || {
-        if x.is_mem(0) {
-            x.mem().with(x.gpr(1))
-        } else {
-            Mem::new(None, None, 0, 0, Width::W64).with(x.gpr(1)).with2(x.gpr(0))
-        }
-    };
+    let operand = || x.operand(0).with(x.gpr(1));
     Ok(match x.mnemonic() {
         Mnemonic::Xchg => widths!(x.width(0) => |W| {
             if x.is_mem(0) {

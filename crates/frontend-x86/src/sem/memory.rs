@@ -1,11 +1,12 @@
 //! Instructions that are all in a helper and have a memory operand of any size.
 
-use lyrebird_isa::{Emit, Helper, MemOp, Sem, Size, Term};
+use lyrebird_isa::{Emit, Helper, Sem, Size, Term};
 use lyrebird_softmmu::AccessKind;
 
 use super::media::{image, masked};
+use super::system::segment;
 use crate::X86Cpu;
-use crate::exception::{Outcome, Recorded};
+use crate::exception::Outcome;
 use crate::operand::Mem;
 use crate::regs::Seg;
 
@@ -27,7 +28,7 @@ pub struct At {
 type Function = fn(&mut X86Cpu, At) -> Outcome<()>;
 
 /// The functions by [`ByHelper::f`].
-const FUNCTIONS: [Function; 11] = [
+const FUNCTIONS: [Function; 12] = [
     masked::store_bytes,
     masked::masked_load,
     masked::masked_store,
@@ -39,6 +40,7 @@ const FUNCTIONS: [Function; 11] = [
     image::fxrstor,
     image::xsave,
     image::xrstor,
+    segment::arpl,
 ];
 
 /// Numbers of functions.
@@ -55,6 +57,7 @@ pub mod function {
     pub const FXRSTOR: u8 = 8;
     pub const XSAVE: u8 = 9;
     pub const XRSTOR: u8 = 10;
+    pub const ARPL: u8 = 11;
 }
 
 extern "C" fn by_helper(cpu: &mut X86Cpu, what: u64, offset: u64, _: u64) -> u64 {
@@ -95,22 +98,17 @@ impl<const SYNC: bool> Sem<X86Cpu> for ByHelper<SYNC> {
 }
 
 impl X86Cpu {
-    /// Loads 1, 2, 4 or 8 bytes.
-    pub(super) fn get(&mut self, va: u64, bytes: usize) -> Outcome<u64> {
-        let m = MemOp::new(Size::from_log2(bytes.trailing_zeros()));
-        Ok(self.mmu.load(&mut self.core, &self.paging, va, m)?)
-    }
-
     /// Loads any number of bytes.
     pub(super) fn get_bytes(&mut self, va: u64, to: &mut [u8]) -> Outcome<()> {
         let mut at = va;
         let mut rest = to;
         while !rest.is_empty() {
-            let n = piece(rest.len());
-            let v = self.get(at, n)?;
-            let (here, behind) = rest.split_at_mut(n);
-            here.copy_from_slice(&v.to_le_bytes()[..n]);
-            (rest, at) = (behind, at.wrapping_add(n as u64));
+            let size = piece(rest.len());
+            let n = size.bytes();
+            let v = self.load_at(at, size, false)?;
+            let (here, behind) = rest.split_at_mut(n as usize);
+            here.copy_from_slice(&v.to_le_bytes()[..n as usize]);
+            (rest, at) = (behind, at.wrapping_add(n));
         }
         Ok(())
     }
@@ -121,25 +119,22 @@ impl X86Cpu {
         let n = bytes.len() as u64;
         let touches = self.mmu.check(&mut self.core, &self.paging, va, n, AccessKind::Write, false)?;
         if touches.code && !self.alone {
-            self.counters.code_writes += 1;
-            self.recorded = Some(Recorded::Alone);
-            self.core.fault = 1;
+            self.begin_alone(touches);
             return Ok(false);
         }
         let (mut at, mut rest) = (va, bytes);
         while !rest.is_empty() {
-            let n = piece(rest.len());
-            let (here, behind) = rest.split_at(n);
+            let size = piece(rest.len());
+            let (here, behind) = rest.split_at(size.bytes() as usize);
             let v = here.iter().rev().fold(0, |v, &b| v << 8 | b as u64);
-            let m = MemOp::new(Size::from_log2(n.trailing_zeros()));
-            self.mmu.store(&mut self.core, &self.paging, at, m, v)?;
-            (rest, at) = (behind, at.wrapping_add(n as u64));
+            self.store_at(at, size, v, false)?;
+            (rest, at) = (behind, at.wrapping_add(size.bytes()));
         }
         Ok(true)
     }
 }
 
-/// Bytes of the next access of `n`.
-fn piece(n: usize) -> usize {
-    if n >= 8 { 8 } else { 1 << n.ilog2() }
+/// The next access of `n` bytes.
+fn piece(n: usize) -> Size {
+    Size::from_log2(n.ilog2().min(3))
 }

@@ -2,7 +2,7 @@
 //! fences, prefetches, cache line flushes.
 
 use iced_x86::{Code, Mnemonic};
-use lyrebird_isa::{Bin, Emit, Helper, HelperFn, MemOp, Sem, Size, Visitor, Width};
+use lyrebird_isa::{Bin, Emit, Helper, HelperFn, MemOp, Sem, Size, Term, Visitor, Width};
 
 use super::{Decoded, flags};
 use crate::X86Cpu;
@@ -10,20 +10,27 @@ use crate::cpu::model::Feature;
 use crate::decode::Insn;
 use crate::exception::{Fault, Outcome, vector};
 use crate::operand::{Gpr, Mem, size, w};
-use crate::regs::{FLAGS, RAX, RBP, RBX, RSP, Seg, rflags};
+use crate::regs::{FLAGS, RAX, RBP, RBX, RSP, rflags};
+use crate::sys::access::Stack;
 
-/// An instruction that is all in a helper, which gets `arg`.
+/// An instruction that is all in a helper, which gets `arg`. `STORES`: it ends its block, since it may have changed
+/// the code behind it.
 #[derive(Clone, Copy, Debug)]
-pub struct Rare {
+pub struct Rare<const STORES: bool> {
     f: HelperFn<X86Cpu>,
     arg: u64,
 }
 
-impl Sem<X86Cpu> for Rare {
+impl<const STORES: bool> Sem<X86Cpu> for Rare<STORES> {
+    const TERM: Term = if STORES { Term::Sync } else { Term::None };
+
     #[inline(always)]
     fn sem<E: Emit<Cpu = X86Cpu>>(&self, e: &mut E) -> Result<(), E::Fault> {
         let (arg, zero) = (e.imm(self.arg), e.imm(0));
         e.call(Helper::cpu("rare", self.f), [arg, zero, zero])?;
+        if STORES {
+            e.sync_next();
+        }
         Ok(())
     }
 }
@@ -212,105 +219,57 @@ extern "C" fn aad(cpu: &mut X86Cpu, base: u64, _: u64, _: u64) -> u64 {
 }
 
 impl X86Cpu {
-    /// Cuts a stack pointer to the width of stack addresses.
-    pub(crate) fn cut_stack(&self, sp: u64) -> u64 {
-        match self.mode.stack_bits() {
-            64 => sp,
-            32 => sp & 0xffff_ffff,
-            _ => sp & 0xffff,
-        }
-    }
-
-    /// RSP with `sp` in the bits that stack addresses have.
-    pub(crate) fn merge_stack(&self, sp: u64) -> u64 {
-        match self.mode.stack_bits() {
-            16 => self.core.reg(RSP) & !0xffff | sp & 0xffff,
-            _ => self.cut_stack(sp),
-        }
-    }
-
-    /// Loads from the stack segment at the offset `sp`.
-    pub(crate) fn stack_load(&mut self, sp: u64, s: Size) -> Outcome<u64> {
-        let va = self.segmented(Seg::Ss, self.cut_stack(sp), s.bytes(), false)?;
-        let r = self.mmu.load(&mut self.core, &self.paging, va, MemOp::new(s));
-        Ok(r?)
-    }
-
-    /// Stores to the stack segment at the offset `sp`. Where that would hit translated code, the instruction is begun
-    /// again alone: false.
-    pub(crate) fn stack_store(&mut self, sp: u64, s: Size, v: u64) -> Outcome<bool> {
-        let va = self.segmented(Seg::Ss, self.cut_stack(sp), s.bytes(), true)?;
-        if self.must_be_alone(va, s.bytes()) {
-            return Ok(false);
-        }
-        self.mmu.store(&mut self.core, &self.paging, va, MemOp::new(s), v)?;
-        Ok(true)
-    }
-
     fn pusha(&mut self, s: Size) -> Outcome<()> {
-        let sp = self.core.reg(RSP);
+        let mut stack = self.stack();
         for i in 0..8 {
             let v = self.core.regs[i];
-            if !self.stack_store(sp.wrapping_sub(s.bytes() * (i as u64 + 1)), s, v)? {
-                return Ok(());
-            }
+            stack.push(self, s, v)?;
         }
-        let sp = self.merge_stack(sp.wrapping_sub(8 * s.bytes()));
-        self.core.set_reg(RSP, sp);
+        self.set_sp(&stack);
         Ok(())
     }
 
     fn popa(&mut self, s: Size) -> Outcome<()> {
-        let sp = self.core.reg(RSP);
+        let mut stack = self.stack();
         let mut v = [0; 8];
-        for (i, v) in v.iter_mut().enumerate() {
-            *v = self.stack_load(sp.wrapping_add(s.bytes() * (7 - i as u64)), s)?;
+        for v in v.iter_mut().rev() {
+            *v = stack.pop(self, s)?;
         }
-        let new = self.merge_stack(sp.wrapping_add(8 * s.bytes()));
+        // What is popped for SP is thrown away.
+        let sp = self.core.reg(RSP);
         for (i, v) in v.iter().enumerate() {
             let old = self.core.regs[i];
             self.core.regs[i] = if s == Size::B2 { old & !0xffff | v } else { *v };
         }
-        // What is popped for SP is thrown away.
-        self.core.set_reg(RSP, new);
+        self.core.set_reg(RSP, sp);
+        self.set_sp(&stack);
         Ok(())
     }
 
     /// ENTER (SDM Vol. 2, ENTER).
     fn enter(&mut self, s: Size, room: u64, level: u64) -> Outcome<()> {
-        let (sp, bp) = (self.core.reg(RSP), self.core.reg(RBP));
-        let n = s.bytes();
-        let mut at = sp.wrapping_sub(n);
-        if !self.stack_store(at, s, bp)? {
-            return Ok(());
-        }
-        let frame = at;
+        let bp = self.core.reg(RBP);
+        let mut stack = self.stack();
+        let outer = Stack { sp: bp, ..stack };
+        stack.push(self, s, bp)?;
+        let frame = stack.sp;
         for i in 1..level {
-            let v = self.stack_load(bp.wrapping_sub(n * i), s)?;
-            at = at.wrapping_sub(n);
-            if !self.stack_store(at, s, v)? {
-                return Ok(());
-            }
+            let v = outer.moved(-((s.bytes() * i) as i64)).peek(self, s)?;
+            stack.push(self, s, v)?;
         }
         if level > 0 {
-            at = at.wrapping_sub(n);
-            if !self.stack_store(at, s, frame)? {
-                return Ok(());
-            }
+            stack.push(self, s, frame)?;
         }
         // The top of the new frame must be writable; what was stored below RBP stays.
-        let top = self.cut_stack(at.wrapping_sub(room));
-        let va = self.segmented(Seg::Ss, top, n, true)?;
-        let write = lyrebird_softmmu::AccessKind::Write;
-        self.mmu.check(&mut self.core, &self.paging, va, n, write, false)?;
+        let top = stack.moved(-(room as i64));
+        top.check_write(self, s)?;
         let new_bp = match s {
             Size::B2 => bp & !0xffff | frame & 0xffff,
             Size::B4 => frame & 0xffff_ffff,
             _ => frame,
         };
         self.core.set_reg(RBP, new_bp);
-        let sp = self.merge_stack(at.wrapping_sub(room));
-        self.core.set_reg(RSP, sp);
+        self.set_sp(&top);
         Ok(())
     }
 }
@@ -335,7 +294,8 @@ extern "C" fn enter(cpu: &mut X86Cpu, what: u64, _: u64, _: u64) -> u64 {
 
 /// Picks the `Sem` of an instruction of this file.
 pub fn decode<V: Visitor<X86Cpu>>(x: &Insn<'_>, v: V) -> Decoded<V> {
-    let rare = |v: V, f: HelperFn<X86Cpu>, arg: u64| v.visit(Rare { f, arg });
+    let rare = |v: V, f: HelperFn<X86Cpu>, arg: u64| v.visit(Rare::<false> { f, arg });
+    let stores = |v: V, f: HelperFn<X86Cpu>, arg: u64| v.visit(Rare::<true> { f, arg });
     Ok(match x.mnemonic() {
         Mnemonic::Nop | Mnemonic::Reservednop => v.visit(Nop),
         Mnemonic::Endbr64 | Mnemonic::Endbr32 | Mnemonic::Rdsspd | Mnemonic::Rdsspq => v.visit(Nop),
@@ -373,8 +333,8 @@ pub fn decode<V: Visitor<X86Cpu>>(x: &Insn<'_>, v: V) -> Decoded<V> {
         Mnemonic::Aas => rare(v, ascii_adjust, 1),
         Mnemonic::Aam => rare(v, aam, x.imm(0)),
         Mnemonic::Aad => rare(v, aad, x.imm(0)),
-        Mnemonic::Pusha => rare(v, pusha, w::W as u64),
-        Mnemonic::Pushad => rare(v, pusha, w::D as u64),
+        Mnemonic::Pusha => stores(v, pusha, w::W as u64),
+        Mnemonic::Pushad => stores(v, pusha, w::D as u64),
         Mnemonic::Popa => rare(v, popa, w::W as u64),
         Mnemonic::Popad => rare(v, popa, w::D as u64),
         Mnemonic::Enter => {
@@ -384,7 +344,7 @@ pub fn decode<V: Visitor<X86Cpu>>(x: &Insn<'_>, v: V) -> Decoded<V> {
                 _ => w::Q,
             };
             let arg = w as u64 | (x.i.immediate8_2nd() as u64 & 31) << 8 | (x.i.immediate16() as u64) << 16;
-            rare(v, enter, arg)
+            stores(v, enter, arg)
         }
         _ => return Err(v),
     })

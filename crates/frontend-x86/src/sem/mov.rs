@@ -120,11 +120,11 @@ impl<const W: u8> Sem<X86Cpu> for Lea<W> {
 fn extend<V: Visitor<X86Cpu>, const SIGNED: bool>(x: &Insn<'_>, v: V) -> V::Out {
     let (from, to) = (x.width(1), x.reg_width(0));
     widths!(from => |FROM| wide_widths!(to => |W| {
+        let m = x.operand(1).with(x.gpr(0));
         if x.is_mem(1) {
-            v.visit(Extend::<FROM, W, SIGNED, true> { m: x.mem().with(x.gpr(0)) })
+            v.visit(Extend::<FROM, W, SIGNED, true> { m })
         } else {
-            let none = Mem::new(None, None, 0, 0, lyrebird_isa::Width::W64);
-            v.visit(Extend::<FROM, W, SIGNED, false> { m: none.with(x.gpr(0)).with2(x.gpr(1)) })
+            v.visit(Extend::<FROM, W, SIGNED, false> { m })
         }
     }))
 }

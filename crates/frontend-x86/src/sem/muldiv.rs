@@ -61,7 +61,7 @@ pub struct Mul<const W: u8, const SIGNED: bool, const MEM: bool> {
 impl<const W: u8, const SIGNED: bool, const MEM: bool> Sem<X86Cpu> for Mul<W, SIGNED, MEM> {
     #[inline(always)]
     fn sem<E: Emit<Cpu = X86Cpu>>(&self, e: &mut E) -> Result<(), E::Fault> {
-        let b = if MEM { self.m.load::<W, E>(e)? } else { self.m.reg.get::<W, E>(e) };
+        let b = if MEM { self.m.load::<W, E>(e)? } else { self.m.reg2.get::<W, E>(e) };
         let a = A.get::<W, E>(e);
         let (low, high) = product::<W, SIGNED, E>(e, a, b);
         set_flags::<W, SIGNED, E>(e, low, high);
@@ -149,7 +149,7 @@ pub struct Div<const W: u8, const MEM: bool> {
 impl<const W: u8, const MEM: bool> Sem<X86Cpu> for Div<W, MEM> {
     #[inline(always)]
     fn sem<E: Emit<Cpu = X86Cpu>>(&self, e: &mut E) -> Result<(), E::Fault> {
-        let b = if MEM { self.m.load::<W, E>(e)? } else { self.m.reg.get::<W, E>(e) };
+        let b = if MEM { self.m.load::<W, E>(e)? } else { self.m.reg2.get::<W, E>(e) };
         let (what, zero) = (e.imm(W as u64 | (self.signed as u64) << 2), e.imm(0));
         e.call(Helper::cpu("divide", divide_helper), [b, what, zero])?;
         Ok(())
@@ -188,11 +188,9 @@ impl<const W: u8> Sem<X86Cpu> for Sign<W> {
 
 /// Picks the `Sem` of an instruction of this file.
 pub fn decode<V: Visitor<X86Cpu>>(x: &Insn<'_>, v: V) -> Decoded<V> {
-    let none = || Mem::new(None, None, 0, 0, Width::W64);
     Ok(match x.mnemonic() {
         Mnemonic::Imul if x.i.op_count() > 1 => wide_widths!(x.reg_width(0) => |W| {
-            let m = if x.is_mem(1) { x.mem() } else { none().with2(x.gpr(1)) };
-            let m = m.with(x.gpr(0));
+            let m = x.operand(1).with(x.gpr(0));
             let three = x.i.op_count() == 3;
             let imm = if three { x.imm(2) as i32 } else { 0 };
             match (x.is_mem(1), three) {
@@ -203,7 +201,7 @@ pub fn decode<V: Visitor<X86Cpu>>(x: &Insn<'_>, v: V) -> Decoded<V> {
             }
         }),
         Mnemonic::Mul | Mnemonic::Imul => widths!(x.width(0) => |W| {
-            let m = if x.is_mem(0) { x.mem() } else { none().with(x.gpr(0)) };
+            let m = x.operand(0);
             match (x.mnemonic() == Mnemonic::Imul, x.is_mem(0)) {
                 (false, false) => v.visit(Mul::<W, false, false> { m }),
                 (false, true) => v.visit(Mul::<W, false, true> { m }),
@@ -212,7 +210,7 @@ pub fn decode<V: Visitor<X86Cpu>>(x: &Insn<'_>, v: V) -> Decoded<V> {
             }
         }),
         Mnemonic::Div | Mnemonic::Idiv => widths!(x.width(0) => |W| {
-            let m = if x.is_mem(0) { x.mem() } else { none().with(x.gpr(0)) };
+            let m = x.operand(0);
             let signed = x.mnemonic() == Mnemonic::Idiv;
             if x.is_mem(0) { v.visit(Div::<W, true> { m, signed }) } else { v.visit(Div::<W, false> { m, signed }) }
         }),

@@ -317,20 +317,12 @@ pub fn decode<V: Visitor<X86Cpu>>(x: &Insn<'_>, v: V) -> Decoded<V> {
             let left = x.mnemonic() == Mnemonic::Shld;
             let (n, cl) = if cl(2) { (0, true) } else { (x.imm(2) as u8, false) };
             return Ok(super::wide_widths!(x.width(0) => |W| {
-                if x.is_mem(0) {
-                    let m = x.mem().with(x.gpr(1));
-                    if left {
-                        v.visit(Double::<W, true, true> { m, n, cl })
-                    } else {
-                        v.visit(Double::<W, false, true> { m, n, cl })
-                    }
-                } else {
-                    let m = Mem::new(None, None, 0, 0, Width::W64).with(x.gpr(1)).with2(x.gpr(0));
-                    if left {
-                        v.visit(Double::<W, true, false> { m, n, cl })
-                    } else {
-                        v.visit(Double::<W, false, false> { m, n, cl })
-                    }
+                let m = x.operand(0).with(x.gpr(1));
+                match (left, x.is_mem(0)) {
+                    (true, true) => v.visit(Double::<W, true, true> { m, n, cl }),
+                    (false, true) => v.visit(Double::<W, false, true> { m, n, cl }),
+                    (true, false) => v.visit(Double::<W, true, false> { m, n, cl }),
+                    (false, false) => v.visit(Double::<W, false, false> { m, n, cl }),
                 }
             }));
         }

@@ -69,10 +69,19 @@ impl Stack {
     /// Pushes a value of width `W`.
     #[inline(always)]
     pub fn push<const W: u8, E: Emit<Cpu = X86Cpu>>(self, e: &mut E, v: E::Val) -> Result<(), E::Fault> {
-        let bytes = size(W).bytes();
-        let sp = self.moved(e, -(bytes as i64));
-        let va = linear(e, self.seg, sp, bytes, true)?;
-        e.store(MemOp::new(size(W)), va, v)?;
+        self.push_part::<W, W, E>(e, v)
+    }
+
+    /// The same, but stores only the lower part, of width `PART`.
+    #[inline(always)]
+    pub fn push_part<const W: u8, const PART: u8, E: Emit<Cpu = X86Cpu>>(
+        self,
+        e: &mut E,
+        v: E::Val,
+    ) -> Result<(), E::Fault> {
+        let sp = self.moved(e, -(size(W).bytes() as i64));
+        let va = linear(e, self.seg, sp, size(PART).bytes(), true)?;
+        e.store(MemOp::new(size(PART)), va, v)?;
         self.set(e, sp);
         Ok(())
     }
@@ -181,12 +190,7 @@ impl<const W: u8> Sem<X86Cpu> for Leave<W> {
 /// Picks the `Sem` of an instruction of this file.
 pub fn decode<V: Visitor<X86Cpu>>(x: &Insn<'_>, v: V) -> Decoded<V> {
     let stack = Stack::of(x);
-    // The operand size, as far as the stack pointer moves.
-    let width = match x.i.stack_pointer_increment().unsigned_abs() {
-        2 => w::W,
-        4 => w::D,
-        _ => w::Q,
-    };
+    let width = x.stack_width();
     Ok(match x.mnemonic() {
         Mnemonic::Push if x.is_gpr(0) => {
             wide_widths!(width => |W| v.visit(Push::<W, false> { imm: 0, s: x.gpr(0), stack }))

@@ -5,15 +5,15 @@
 
 use iced_x86::Mnemonic;
 use lyrebird_isa::state::PAGE_SIZE;
-use lyrebird_isa::{Emit, FlagOp, Helper, MemOp, Sem, Size, Term, Visitor};
-use lyrebird_softmmu::AccessKind;
+use lyrebird_isa::{Emit, FlagOp, Helper, Sem, Size, Term, Visitor};
+use lyrebird_softmmu::{AccessKind, Touches};
 
 use super::Decoded;
 use crate::X86Cpu;
 use crate::decode::{self, Insn};
 use crate::exception::Outcome;
 use crate::operand::{size, w, width};
-use crate::regs::{FLAGS, RAX, RCX, RDI, RSI, Seg, rflags};
+use crate::regs::{FLAGS, RAX, RCX, RDI, RDX, RSI, Seg, rflags};
 
 /// Elements that one execution of a repeated instruction handles at most, one at a time.
 const SLICE: u64 = 4096;
@@ -95,7 +95,7 @@ impl What {
 impl X86Cpu {
     fn string_load(&mut self, seg: Seg, offset: u64, s: Size) -> Outcome<u64> {
         let va = self.segmented(seg, offset, s.bytes(), false)?;
-        Ok(self.mmu.load(&mut self.core, &self.paging, va, MemOp::new(s))?)
+        self.load_at(va, s, false)
     }
 
     /// One element. False where the store would hit translated code: the instruction is begun again alone.
@@ -116,14 +116,13 @@ impl X86Cpu {
                         if self.must_be_alone(va, n) {
                             return Ok(false);
                         }
-                        self.string_in(s)?
+                        self.port_in(self.core.reg(RDX) as u16, s)?
                     }
                 };
                 let va = destination(self)?;
-                if self.must_be_alone(va, n) {
+                if !self.store_watched(va, s, v)? {
                     return Ok(false);
                 }
-                self.mmu.store(&mut self.core, &self.paging, va, MemOp::new(s), v)?;
             }
             Kind::Lods => {
                 let v = self.string_load(what.seg, si, s)?;
@@ -147,7 +146,7 @@ impl X86Cpu {
             }
             Kind::Outs => {
                 let v = self.string_load(what.seg, si, s)?;
-                self.string_out(s, v)?;
+                self.port_out(self.core.reg(RDX) as u16, s, v)?;
             }
         }
         let by = if self.core.reg(FLAGS) & rflags::DF != 0 { n.wrapping_neg() } else { n };
@@ -206,10 +205,8 @@ impl X86Cpu {
             }
             _ => std::ptr::null_mut(),
         };
-        if self.must_be_alone(to, bytes) {
+        if self.meets(to, bytes) != Touches::default() {
             // Element by element, alone.
-            self.core.fault = 0;
-            self.recorded = None;
             return Ok(0);
         }
         let Some(target) = self.mmu.host_ptr(&mut self.core, &self.paging, to, AccessKind::Write, false)?
@@ -236,6 +233,10 @@ impl X86Cpu {
 
     /// Executes a string instruction; whether it is done.
     fn string(&mut self, what: What) -> Outcome<bool> {
+        if matches!(what.kind, Kind::Ins | Kind::Outs) {
+            // Before memory is looked at, and even where there is nothing to repeat.
+            self.io_allowed(self.core.reg(RDX) as u16, size(what.w))?;
+        }
         if what.rep == 0 {
             return self.string_element(what);
         }
@@ -395,21 +396,4 @@ pub fn decode<V: Visitor<X86Cpu>>(x: &Insn<'_>, v: V) -> Decoded<V> {
     } else {
         v.visit(Repeated { what: what | (x.i.len() as u64) << 56, pc: x.pc })
     })
-}
-
-impl X86Cpu {
-    /// INS: reads the port in DX.
-    fn string_in(&mut self, s: Size) -> Outcome<u64> {
-        let port = self.core.reg(crate::regs::RDX) as u16;
-        self.io_allowed(port, s)?;
-        Ok(u64::from(self.platform.port_in(port, s)))
-    }
-
-    /// OUTS: writes the port in DX.
-    fn string_out(&mut self, s: Size, v: u64) -> Outcome<()> {
-        let port = self.core.reg(crate::regs::RDX) as u16;
-        self.io_allowed(port, s)?;
-        self.platform.port_out(port, s, v as u32);
-        self.follow_a20()
-    }
 }

@@ -38,6 +38,16 @@ impl X86Cpu {
         Ok(self.mmu.store(&mut self.core, &self.paging, va, X86Cpu::system(size, implicit), v)?)
     }
 
+    /// Stores with the current privilege for an instruction that does not end its block. False where that would hit
+    /// translated code: the instruction is then begun again alone.
+    pub(crate) fn store_watched(&mut self, va: u64, size: Size, v: u64) -> Outcome<bool> {
+        if self.must_be_alone(va, size.bytes()) {
+            return Ok(false);
+        }
+        self.store_at(va, size, v, false)?;
+        Ok(true)
+    }
+
     /// Sets bits of a byte of a descriptor, atomically.
     pub(crate) fn set_bits_implicit(&mut self, va: u64, bits: u8) -> Outcome<()> {
         let (va, m) = (self.wrap(va), X86Cpu::system(Size::B1, true));
@@ -116,21 +126,38 @@ impl Stack {
         Ok(self.base.wrapping_add(offset) & 0xffff_ffff)
     }
 
+    /// The same stack with the stack pointer moved.
+    pub fn moved(&self, by: i64) -> Stack {
+        Stack { sp: self.sp.wrapping_add(by as u64), ..*self }
+    }
+
     /// Pushes.
     pub fn push(&mut self, cpu: &mut X86Cpu, size: Size, v: u64) -> Outcome<()> {
-        let to = Stack { sp: self.sp.wrapping_sub(size.bytes()), ..*self };
+        let to = self.moved(-(size.bytes() as i64));
         let va = to.linear(size.bytes())?;
         cpu.store_at(va, size, v, self.implicit)?;
         *self = to;
         Ok(())
     }
 
+    /// What is on top.
+    pub fn peek(&self, cpu: &mut X86Cpu, size: Size) -> Outcome<u64> {
+        let va = self.linear(size.bytes())?;
+        cpu.load_at(va, size, self.implicit)
+    }
+
     /// Pops.
     pub fn pop(&mut self, cpu: &mut X86Cpu, size: Size) -> Outcome<u64> {
-        let va = self.linear(size.bytes())?;
-        let v = cpu.load_at(va, size, self.implicit)?;
+        let v = self.peek(cpu, size)?;
         self.sp = self.sp.wrapping_add(size.bytes());
         Ok(v)
+    }
+
+    /// The exception that a store on top would raise.
+    pub fn check_write(&self, cpu: &mut X86Cpu, size: Size) -> Outcome<()> {
+        let va = self.linear(size.bytes())?;
+        cpu.mmu.check(&mut cpu.core, &cpu.paging, va, size.bytes(), AccessKind::Write, self.implicit)?;
+        Ok(())
     }
 }
 

@@ -64,16 +64,25 @@ impl X86Cpu {
             return;
         }
         let rip = self.rip();
-        let mut chain = vec![f];
-        let mut f = f;
-        loop {
-            if let Some(va) = f.cr2 {
-                self.control.cr2 = va;
-            }
-            self.counters.exceptions[f.vector as usize % 32] += 1;
-            let Err(next) = self.deliver(Event::fault(f), rip) else { return };
-            chain.push(next);
-            if f.vector == vector::DF {
+        if let Err(next) = self.try_deliver(f, rip) {
+            self.deliver_further(f, next, rip);
+        }
+    }
+
+    /// Delivers an exception, or says which one that raised.
+    fn try_deliver(&mut self, f: Fault, rip: u64) -> Outcome<()> {
+        if let Some(va) = f.cr2 {
+            self.control.cr2 = va;
+        }
+        self.counters.exceptions[f.vector as usize % 32] += 1;
+        self.deliver(Event::fault(f), rip)
+    }
+
+    /// What follows when the delivery of `f` raised `next`: that exception, a double fault, or the shutdown.
+    fn deliver_further(&mut self, f: Fault, next: Fault, rip: u64) {
+        let (mut f, mut chain) = (f, vec![f, next]);
+        while let Some(&next) = chain.last() {
+            if f.vector == vector::DF || chain.len() > 16 {
                 return self.shut_down(chain, rip);
             }
             if doubles(f.vector, next.vector) {
@@ -84,8 +93,9 @@ impl X86Cpu {
             } else {
                 f = next;
             }
-            if chain.len() > 16 {
-                return self.shut_down(chain, rip);
+            match self.try_deliver(f, rip) {
+                Ok(()) => return,
+                Err(next) => chain.push(next),
             }
         }
     }
@@ -381,16 +391,8 @@ impl X86Cpu {
     /// Whether the TSS says that a software interrupt goes through the table at address 0 in virtual-8086 mode
     /// (SDM Vol. 3, 20.3.3).
     fn redirected(&mut self, v: u8) -> Outcome<bool> {
-        let (tr, base) = self.tr;
-        if tr.attr & 8 == 0 || tr.limit < 0x67 {
-            return Err(Fault::gp(0));
-        }
-        let map = self.load_implicit(base.wrapping_add(0x66), Size::B2)?;
-        let at = map.wrapping_sub(32).wrapping_add(v as u64 >> 3);
-        if at > tr.limit as u64 {
-            return Err(Fault::gp(0));
-        }
-        Ok(self.load_implicit(base.wrapping_add(at), Size::B1)? >> (v & 7) & 1 == 0)
+        let at = self.io_map()?.wrapping_sub(32).wrapping_add(v as u64 >> 3);
+        Ok(self.load_map(at, Size::B1)? >> (v & 7) & 1 == 0)
     }
 
     /// A software interrupt of virtual-8086 mode through the table at address 0.

@@ -16,19 +16,29 @@ impl X86Cpu {
         if !self.mode.v8086() && self.cpl <= iopl(self.core.reg(regs::FLAGS)) {
             return Ok(());
         }
+        let at = self.io_map()? + (port as u64 >> 3);
+        // Two bytes are looked at always (SDM Vol. 1, 19.5.2).
+        let bits = self.load_map(at, Size::B2)? >> (port & 7);
+        if bits & ((1 << size.bytes()) - 1) == 0 { Ok(()) } else { Err(Fault::gp(0)) }
+    }
+
+    /// The offset of the I/O bitmap in the TSS, below which is the interrupt redirection bitmap (SDM Vol. 3, 8.2.1).
+    /// A 16-bit TSS has neither: #GP(0).
+    pub(crate) fn io_map(&mut self) -> Outcome<u64> {
         let (tr, base) = self.tr;
-        // A 16-bit TSS has no bitmap.
         if tr.attr & 8 == 0 || tr.limit < 0x67 {
             return Err(Fault::gp(0));
         }
-        let map = self.load_implicit(base.wrapping_add(0x66), Size::B2)?;
-        let at = map + (port as u64 >> 3);
-        // Two bytes are looked at always (SDM Vol. 1, 19.5.2).
-        if at + 1 > tr.limit as u64 {
+        self.load_implicit(base.wrapping_add(0x66), Size::B2)
+    }
+
+    /// Bits of either bitmap from an offset in the TSS. #GP(0) beyond its limit.
+    pub(crate) fn load_map(&mut self, at: u64, size: Size) -> Outcome<u64> {
+        let (tr, base) = self.tr;
+        if at.saturating_add(size.bytes() - 1) > tr.limit as u64 {
             return Err(Fault::gp(0));
         }
-        let bits = self.load_implicit(base.wrapping_add(at), Size::B2)? >> (port & 7);
-        if bits & ((1 << size.bytes()) - 1) == 0 { Ok(()) } else { Err(Fault::gp(0)) }
+        self.load_implicit(base.wrapping_add(at), size)
     }
 
     /// IN.

@@ -1,7 +1,7 @@
 //! System programming (SDM Vol. 3): segments and descriptors, gates and interrupts, tasks, control, debug and
 //! model-specific registers, paging.
 
-mod access;
+pub(crate) mod access;
 pub mod control;
 mod cpuid;
 pub mod debug;

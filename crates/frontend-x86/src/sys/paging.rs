@@ -4,6 +4,7 @@ use lyrebird_softmmu::walk::x86::pae::Pdptes;
 use lyrebird_softmmu::walk::x86::{Access, Control, Privilege, four_level, pae, two_level};
 use lyrebird_softmmu::{AccessKind, ClassMask, MemType, PhysMem, Regime, Translation};
 
+use super::access::canonical;
 use super::control::{cr0, cr4, efer};
 use crate::X86Cpu;
 use crate::cpu::model::Feature;
@@ -139,7 +140,7 @@ impl Regime for Paging {
             Format::TwoLevel => two_level::translate(phys, c, self.cr3, va & 0xffff_ffff, access),
             Format::Pae(p) => pae::translate(phys, c, p, va & 0xffff_ffff, access),
             Format::FourLevel => {
-                if (va as i64) << 16 >> 16 != va as i64 {
+                if !canonical(va) {
                     return Err(PageFault::NonCanonical);
                 }
                 four_level::translate(phys, c, self.cr3, va, access)

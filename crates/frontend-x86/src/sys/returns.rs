@@ -109,10 +109,10 @@ impl X86Cpu {
         Ok((d.segment(ss), d.base(), sp))
     }
 
-    /// #GP(0) unless `rip` is inside a code segment.
+    /// #GP(0) unless `rip` is inside a code segment. Of a 64-bit one that is popped for other code, the lower half counts.
     pub(crate) fn return_target(&self, code: Descriptor, rip: u64) -> Outcome<()> {
         let code64 = self.control.long_mode() && code.attr() & attr::L != 0;
-        let good = if code64 { canonical(rip) } else { rip <= code.limit() as u64 };
+        let good = if code64 { canonical(rip) } else { rip as u32 <= code.limit() };
         if good { Ok(()) } else { Err(Fault::gp(0)) }
     }
 

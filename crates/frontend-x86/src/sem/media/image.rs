@@ -2,7 +2,7 @@
 //! which has its file here because it is SSE2 without SSE state.
 
 use iced_x86::{Code, EncodingKind, Mnemonic};
-use lyrebird_isa::{V128, Visitor};
+use lyrebird_isa::{Size, V128, Visitor};
 
 use super::{moves, trapped};
 use crate::X86Cpu;
@@ -32,7 +32,7 @@ const AVX_AT: usize = 576;
 /// LDMXCSR.
 pub(in crate::sem) fn ldmxcsr(cpu: &mut X86Cpu, at: At) -> Outcome<()> {
     let va = cpu.segmented(at.seg, at.offset, 4, false)?;
-    let v = cpu.get(va, 4)? as u32;
+    let v = cpu.load_at(va, Size::B4, false)? as u32;
     cpu.load_mxcsr(v)
 }
 
@@ -135,7 +135,7 @@ pub(in crate::sem) fn xsave(cpu: &mut X86Cpu, at: At) -> Outcome<()> {
     let n = registers(at);
     let upper = cpu.vector_bytes(true, n);
     let in_use = xcr0::X87 | xcr0::SSE | if upper.iter().any(|&b| b != 0) { xcr0::AVX } else { 0 };
-    let old = cpu.get(va + LEGACY as u64, 8)?;
+    let old = cpu.load_at(va + LEGACY as u64, Size::B8, false)?;
     let header = old & !asked | asked & in_use;
     // Everything that will be written is checked before anything is.
     let write = lyrebird_softmmu::AccessKind::Write;

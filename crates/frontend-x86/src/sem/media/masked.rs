@@ -2,7 +2,7 @@
 
 use iced_x86::{Mnemonic, OpKind, Register};
 use lyrebird_fp::x86::sse::Env;
-use lyrebird_isa::{V128, Visitor, Width};
+use lyrebird_isa::{Size, V128, Visitor, Width};
 
 use super::lanes::{lane, with};
 use super::{convert, place, place_of};
@@ -83,12 +83,12 @@ pub(in crate::sem) fn masked_load(cpu: &mut X86Cpu, at: At) -> Outcome<()> {
     let quad = at.how & QUAD != 0;
     let mask = cpu.ymm(at.reg2);
     let mut r = [V128::default(); 2];
-    let size = if quad { 8 } else { 4 };
-    let n = if at.how & WIDE != 0 { 32 } else { 16 } / size;
-    for i in (0..n).filter(|&i| negative(element(&mask, quad, i), quad)) {
-        let offset = at.offset.wrapping_add((i * size) as u64);
-        let va = cpu.segmented(at.seg, offset, size as u64, false)?;
-        let v = cpu.get(va, size)?;
+    let size = if quad { Size::B8 } else { Size::B4 };
+    let n = if at.how & WIDE != 0 { 32 } else { 16 } / size.bytes();
+    for i in (0..n as usize).filter(|&i| negative(element(&mask, quad, i), quad)) {
+        let offset = at.offset.wrapping_add(i as u64 * size.bytes());
+        let va = cpu.segmented(at.seg, offset, size.bytes(), false)?;
+        let v = cpu.load_at(va, size, false)?;
         set_element(&mut r, quad, i, v);
     }
     cpu.set_ymm(at.reg, r);
@@ -135,8 +135,9 @@ pub(in crate::sem) fn gather(cpu: &mut X86Cpu, at: At) -> Outcome<()> {
             if at.how & ADDRESS32 != 0 {
                 offset &= 0xffff_ffff;
             }
-            let size = if quad { 8 } else { 4 };
-            match cpu.segmented(at.seg, offset, size as u64, false).and_then(|va| cpu.get(va, size)) {
+            let size = if quad { Size::B8 } else { Size::B4 };
+            let va = cpu.segmented(at.seg, offset, size.bytes(), false);
+            match va.and_then(|va| cpu.load_at(va, size, false)) {
                 Ok(v) => set_element(&mut d, quad, i, v),
                 Err(f) => {
                     result = Err(f);

@@ -152,8 +152,7 @@ pub(super) fn decode<V: Visitor<X86Cpu>>(x: &Insn<'_>, v: V) -> Decoded<V> {
     Ok(if x.is_mem(1) {
         v.visit(Compare::<true> { m: x.mem().with(Gpr(x.number(0))), imm, how })
     } else {
-        let none = Mem::new(None, None, 0, 0, lyrebird_isa::Width::W64);
-        let m = none.with(Gpr(x.number(0))).with2(Gpr(x.number(1)));
+        let m = Mem::NONE.with(Gpr(x.number(0))).with2(Gpr(x.number(1)));
         v.visit(Compare::<false> { m, imm, how })
     })
 }

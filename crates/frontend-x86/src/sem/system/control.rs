@@ -6,8 +6,8 @@ use iced_x86::{Mnemonic, OpKind};
 use lyrebird_isa::{Emit, Sem, Term, Visitor};
 
 use super::form::{Address, End, Fixed, Op, Source, call};
+use super::raise;
 use super::segment::dest;
-use super::{operand, raise};
 use crate::X86Cpu;
 use crate::cpu::model::Feature;
 use crate::decode::Insn;
@@ -181,7 +181,7 @@ pub fn decode<V: Visitor<X86Cpu>>(x: &Insn<'_>, v: V) -> Decoded<V> {
     Ok(match x.mnemonic() {
         Mnemonic::Mov => {
             if let Some(b) = special(0) {
-                let (m, op) = (operand(x, 1), PhantomData::<Write>);
+                let (m, op) = (x.operand(1), PhantomData::<Write>);
                 return Ok(if x.mode.code64() {
                     v.visit(Source::<Write, { w::Q }, false> { m, b, op })
                 } else {
@@ -195,7 +195,7 @@ pub fn decode<V: Visitor<X86Cpu>>(x: &Insn<'_>, v: V) -> Decoded<V> {
             }
         }
         Mnemonic::Lmsw => {
-            let (m, op, b) = (operand(x, 0), PhantomData::<Lmsw>, 0);
+            let (m, op, b) = (x.operand(0), PhantomData::<Lmsw>, 0);
             if x.is_mem(0) {
                 v.visit(Source::<Lmsw, { w::W }, true> { m, b, op })
             } else {

@@ -7,7 +7,7 @@ use iced_x86::Mnemonic;
 use lyrebird_isa::{Emit, Sem, Visitor};
 
 use super::form::{End, Fixed, Op, Source, call};
-use super::{operand, raise};
+use super::raise;
 use crate::X86Cpu;
 use crate::cpu::model::Feature;
 use crate::decode::Insn;
@@ -291,7 +291,7 @@ pub fn decode<V: Visitor<X86Cpu>>(x: &Insn<'_>, v: V) -> Decoded<V> {
             wide_widths!(x.reg_width(0) => |W| v.visit(ReadBase::<W> { d: x.gpr(0), seg }))
         }
         Wrfsbase | Wrgsbase => {
-            let (m, b, op) = (operand(x, 0), seg as u32, PhantomData::<WriteBase>);
+            let (m, b, op) = (x.operand(0), seg as u32, PhantomData::<WriteBase>);
             if x.reg_width(0) == w::Q {
                 v.visit(Source::<WriteBase, { w::Q }, false> { m, b, op })
             } else {

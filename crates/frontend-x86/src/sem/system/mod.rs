@@ -15,16 +15,10 @@ use super::Decoded;
 use super::undefined::Raise;
 use crate::X86Cpu;
 use crate::decode::Insn;
-use crate::operand::Mem;
 
 /// An exception whatever the operands.
 fn raise<V: Visitor<X86Cpu>>(vector: u8, v: V) -> V::Out {
     v.visit(Raise { vector })
-}
-
-/// Operand `n`: memory, or a register as [`Mem::reg2`].
-fn operand(x: &Insn<'_>, n: u32) -> Mem {
-    if x.is_mem(n) { x.mem() } else { segment::no_mem(x.gpr(n)) }
 }
 
 /// Picks the `Sem` of a system instruction.

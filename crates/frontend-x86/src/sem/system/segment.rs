@@ -4,15 +4,16 @@
 use std::marker::PhantomData;
 
 use iced_x86::{Code, Mnemonic, OpKind};
-use lyrebird_isa::{Emit, MemOp, Sem, Size, Term, Visitor, Width};
+use lyrebird_isa::{Emit, MemOp, Reg, Sem, Size, Term, Visitor, Width};
 
 use super::form::{Address, Dest, End, Op, Source, call};
-use super::{operand, raise};
+use super::raise;
 use crate::X86Cpu;
 use crate::decode::Insn;
 use crate::exception::{Outcome, vector};
-use crate::operand::{Gpr, Mem, size, w};
-use crate::regs::Seg;
+use crate::operand::{Mem, size, w};
+use crate::regs::{Seg, rflags};
+use crate::sem::memory::{At, ByHelper, function};
 use crate::sem::stack::Stack;
 use crate::sem::{Decoded, wide_widths};
 use lyrebird_isa::flags::Z;
@@ -59,6 +60,10 @@ impl<const W: u8> Sem<X86Cpu> for Push<W> {
     fn sem<E: Emit<Cpu = X86Cpu>>(&self, e: &mut E) -> Result<(), E::Fault> {
         let (zero, seg) = (e.imm(0), e.imm(self.seg as u64));
         let v = call::<Selector, E>(e, zero, seg)?;
+        // Of the 32-bit operand, newer processors leave the upper half in memory as it was (SDM Vol. 2, PUSH).
+        if W == w::D {
+            return self.stack.push_part::<W, { w::W }, E>(e, v);
+        }
         self.stack.push::<W, E>(e, v)
     }
 }
@@ -268,42 +273,38 @@ impl Op for Segmented {
     }
 }
 
-/// ARPL: raises the RPL of the destination to the source's.
-#[derive(Clone, Copy, Debug)]
-pub struct Arpl<const MEM: bool> {
-    m: Mem,
+/// ARPL: raises the RPL of the destination, [`At::reg2`] or memory, to the source's. Processors write only what changes,
+/// and find only then that they may not.
+pub(in crate::sem) fn arpl(cpu: &mut X86Cpu, at: At) -> Outcome<()> {
+    cpu.segmented_mode()?;
+    let (d, register) = (Reg(at.reg2), at.how == REGISTER);
+    let old = if register {
+        cpu.core.reg(d)
+    } else {
+        let va = cpu.segmented(at.seg, at.offset, 2, false)?;
+        cpu.load_at(va, Size::B2, false)?
+    };
+    let rpl = cpu.core.reg(Reg(at.reg)) & 3;
+    let raises = old & 3 < rpl;
+    if raises && register {
+        cpu.core.set_reg(d, old & !3 | rpl);
+    } else if raises {
+        let va = cpu.segmented(at.seg, at.offset, 2, true)?;
+        if !cpu.store_watched(va, Size::B2, old & !3 | rpl)? {
+            return Ok(());
+        }
+    }
+    let zf = if raises { rflags::ZF } else { 0 };
+    cpu.put_arithmetic(cpu.rflags() & !rflags::ZF | zf);
+    Ok(())
 }
 
-impl<const MEM: bool> Sem<X86Cpu> for Arpl<MEM> {
-    #[inline(always)]
-    fn sem<E: Emit<Cpu = X86Cpu>>(&self, e: &mut E) -> Result<(), E::Fault> {
-        use lyrebird_isa::{Bin, Cc};
-        let zero = e.imm(0);
-        call::<Segmented, E>(e, zero, zero)?;
-        let va = if MEM { self.m.linear(e, 2, true)? } else { zero };
-        let old = if MEM { e.load(MemOp::new(Size::B2), va)? } else { self.m.reg2.get::<{ w::W }, E>(e) };
-        let by = self.m.reg.get::<{ w::W }, E>(e);
-        let three = e.imm(3);
-        let (a, b) = (e.bin(Bin::And, Width::W64, old, three), e.bin(Bin::And, Width::W64, by, three));
-        let lower = e.cmp(Cc::Ult, Width::W64, a, b);
-        let raised = e.bin(Bin::Bic, Width::W64, old, three);
-        let raised = e.bin(Bin::Or, Width::W64, raised, b);
-        let v = e.select(lower, raised, old);
-        if MEM {
-            e.store(MemOp::new(Size::B2), va, v)?;
-        } else {
-            self.m.reg2.set::<{ w::W }, E>(e, v);
-        }
-        let (found, none) = (e.imm(FOUND), e.imm(0));
-        let z = e.select(lower, found, none);
-        set_zf(e, z);
-        Ok(())
-    }
-}
+/// [`At::how`] of ARPL to a register.
+const REGISTER: u16 = 1;
 
 fn look<V: Visitor<X86Cpu>, const KIND: u8>(x: &Insn<'_>, v: V) -> V::Out {
     let n = if KIND < 2 { 1 } else { 0 };
-    let mut m = operand(x, n);
+    let mut m = x.operand(n);
     let mut width = w::W;
     if KIND < 2 {
         m = m.with(x.gpr(0));
@@ -321,7 +322,7 @@ fn pointer<V: Visitor<X86Cpu>>(x: &Insn<'_>, seg: Seg, v: V) -> V::Out {
 }
 
 fn source<V: Visitor<X86Cpu>, O: Op>(x: &Insn<'_>, n: u32, b: u32, v: V) -> V::Out {
-    let (m, op) = (operand(x, n), PhantomData::<O>);
+    let (m, op) = (x.operand(n), PhantomData::<O>);
     if x.is_mem(n) {
         v.visit(Source::<O, { w::W }, true> { m, b, op })
     } else {
@@ -331,7 +332,7 @@ fn source<V: Visitor<X86Cpu>, O: Op>(x: &Insn<'_>, n: u32, b: u32, v: V) -> V::O
 
 /// A 16-bit value to memory or a register of any width.
 pub(super) fn dest<V: Visitor<X86Cpu>, O: Op>(x: &Insn<'_>, b: u32, v: V) -> V::Out {
-    let (m, op) = (operand(x, 0), PhantomData::<O>);
+    let (m, op) = (x.operand(0), PhantomData::<O>);
     if x.is_mem(0) {
         return v.visit(Dest::<O, { w::W }, true> { m, b, op });
     }
@@ -341,11 +342,6 @@ pub(super) fn dest<V: Visitor<X86Cpu>, O: Op>(x: &Insn<'_>, b: u32, v: V) -> V::
 /// Picks the `Sem` of an instruction of this file.
 pub fn decode<V: Visitor<X86Cpu>>(x: &Insn<'_>, v: V) -> Decoded<V> {
     let segment = |n: u32| x.i.op_kind(n) == OpKind::Register && x.i.op_register(n).is_segment_register();
-    let stack_width = match x.i.stack_pointer_increment().unsigned_abs() {
-        2 => w::W,
-        4 => w::D,
-        _ => w::Q,
-    };
     let seg = |n: u32| Seg::from_bits(x.number(n) as u32);
     Ok(match x.mnemonic() {
         Mnemonic::Mov if segment(0) => {
@@ -361,10 +357,10 @@ pub fn decode<V: Visitor<X86Cpu>>(x: &Insn<'_>, v: V) -> Decoded<V> {
             dest::<V, Selector>(x, x.number(1) as u32, v)
         }
         Mnemonic::Push if segment(0) => {
-            wide_widths!(stack_width => |W| v.visit(Push::<W> { seg: seg(0), stack: Stack::of(x) }))
+            wide_widths!(x.stack_width() => |W| v.visit(Push::<W> { seg: seg(0), stack: Stack::of(x) }))
         }
         Mnemonic::Pop if segment(0) => {
-            wide_widths!(stack_width => |W| v.visit(Pop::<W> { seg: seg(0), stack: Stack::of(x) }))
+            wide_widths!(x.stack_width() => |W| v.visit(Pop::<W> { seg: seg(0), stack: Stack::of(x) }))
         }
         Mnemonic::Lds => pointer(x, Seg::Ds, v),
         Mnemonic::Les => pointer(x, Seg::Es, v),
@@ -403,14 +399,9 @@ pub fn decode<V: Visitor<X86Cpu>>(x: &Insn<'_>, v: V) -> Decoded<V> {
         Mnemonic::Verr => look::<V, { kind::VERR as u8 }>(x, v),
         Mnemonic::Verw => look::<V, { kind::VERW as u8 }>(x, v),
         Mnemonic::Arpl => {
-            let m = operand(x, 0).with(x.gpr(1));
-            if x.is_mem(0) { v.visit(Arpl::<true> { m }) } else { v.visit(Arpl::<false> { m }) }
+            let how = if x.is_mem(0) { 0 } else { REGISTER };
+            v.visit(ByHelper::<false> { m: x.operand(0).with(x.gpr(1)), f: function::ARPL, how })
         }
         _ => return Err(v),
     })
-}
-
-/// No memory operand: for forms whose operand is a register.
-pub(super) fn no_mem(reg2: Gpr) -> Mem {
-    Mem::new(None, None, 0, 0, Width::W64).with2(reg2)
 }

@@ -2,6 +2,7 @@
 
 use lyrebird_fp::x86::x87::{self, Env, F80};
 use lyrebird_fp::{F32, F64, Format, Round};
+use lyrebird_isa::Size;
 
 use super::{Fop, arith, sw};
 use crate::X86Cpu;
@@ -14,7 +15,7 @@ pub fn execute(cpu: &mut X86Cpu, fop: Fop, pc: u64, at: At) -> Outcome<()> {
     match (fop.op(), fop.reg()) {
         (1, 4) => load_environment(cpu, at, false),
         (1, 5) => {
-            let v = load(cpu, at, 2)? as u16;
+            let v = load(cpu, at, Size::B2)? as u16;
             cpu.x87.set_cw(v);
             Ok(())
         }
@@ -32,10 +33,10 @@ pub fn execute(cpu: &mut X86Cpu, fop: Fop, pc: u64, at: At) -> Outcome<()> {
         (0 | 2 | 4 | 6, op) => {
             let mut env = Env::new(cpu.x87.cw);
             let v = match fop.op() {
-                0 => x87::extend::<F32>(&mut env, load(cpu, at, 4)? as u32),
-                2 => x87::from_int(load(cpu, at, 4)? as i32 as i64),
-                4 => x87::extend::<F64>(&mut env, load(cpu, at, 8)?),
-                _ => x87::from_int(load(cpu, at, 2)? as i16 as i64),
+                0 => x87::extend::<F32>(&mut env, load(cpu, at, Size::B4)? as u32),
+                2 => x87::from_int(load(cpu, at, Size::B4)? as i32 as i64),
+                4 => x87::extend::<F64>(&mut env, load(cpu, at, Size::B8)?),
+                _ => x87::from_int(load(cpu, at, Size::B2)? as i16 as i64),
             };
             cpu.record_x87(fop, pc, Some(at));
             arithmetic(&mut cpu.x87, op, env, v);
@@ -44,10 +45,10 @@ pub fn execute(cpu: &mut X86Cpu, fop: Fop, pc: u64, at: At) -> Outcome<()> {
         (1 | 5, 0) => {
             let mut env = Env::new(cpu.x87.cw);
             let v = if fop.op() == 1 {
-                let v = load(cpu, at, 4)? as u32;
+                let v = load(cpu, at, Size::B4)? as u32;
                 x87::load::<F32>(&mut env, v)
             } else {
-                let v = load(cpu, at, 8)?;
+                let v = load(cpu, at, Size::B8)?;
                 x87::load::<F64>(&mut env, v)
             };
             cpu.record_x87(fop, pc, Some(at));
@@ -62,9 +63,9 @@ pub fn execute(cpu: &mut X86Cpu, fop: Fop, pc: u64, at: At) -> Outcome<()> {
         }
         (3, 0) | (7, 0 | 5) | (3, 5) | (7, 4) => {
             let v = match (fop.op(), fop.reg()) {
-                (3, 0) => x87::from_int(load(cpu, at, 4)? as i32 as i64),
-                (7, 0) => x87::from_int(load(cpu, at, 2)? as i16 as i64),
-                (7, 5) => x87::from_int(load(cpu, at, 8)? as i64),
+                (3, 0) => x87::from_int(load(cpu, at, Size::B4)? as i32 as i64),
+                (7, 0) => x87::from_int(load(cpu, at, Size::B2)? as i16 as i64),
+                (7, 5) => x87::from_int(load(cpu, at, Size::B8)? as i64),
                 (op, _) => {
                     let mut b = [0; 10];
                     let va = cpu.segmented(at.seg, at.offset, 10, false)?;
@@ -80,9 +81,9 @@ pub fn execute(cpu: &mut X86Cpu, fop: Fop, pc: u64, at: At) -> Outcome<()> {
     }
 }
 
-fn load(cpu: &mut X86Cpu, at: At, bytes: usize) -> Outcome<u64> {
-    let va = cpu.segmented(at.seg, at.offset, bytes as u64, false)?;
-    cpu.get(va, bytes)
+fn load(cpu: &mut X86Cpu, at: At, size: Size) -> Outcome<u64> {
+    let va = cpu.segmented(at.seg, at.offset, size.bytes(), false)?;
+    cpu.load_at(va, size, false)
 }
 
 /// False where the instruction is to be executed alone.
