@@ -3,6 +3,10 @@
 mod boot_bench;
 mod boot_test;
 mod coverage;
+#[path = "x86_features.rs"]
+mod features;
+#[path = "../../crates/frontend-x86/tests/vectors/forms.rs"]
+mod forms;
 mod roms;
 
 use std::process::Command;
@@ -12,7 +16,7 @@ use anyhow::{Result, bail};
 const COMMANDS: &str = "usage: cargo xtask COMMAND
   boot-bench  time the Debian boot beside QEMU
   boot-test   boot Debian kernels and talk with their shells; arguments go to `lyrebird run`
-  coverage    print how much of the A64 table is implemented
+  coverage    print how much of the A64 table and of iced-x86's codes is implemented
   difftest    compare random instructions with QEMU's user mode (a64), with this host's CPU (x86)
   roms        build, check or run the bare-metal test ROMs";
 

@@ -9,10 +9,16 @@ mod skip;
 mod sweep;
 mod unit;
 
+#[path = "../../../crates/frontend-arm/tests/vectors/bytes.rs"]
+mod bytes;
 #[path = "../../../crates/frontend-arm/tests/vectors/guest.rs"]
 mod guest;
+#[path = "../oracle_process.rs"]
+mod process;
 #[path = "../../../crates/frontend-arm/tests/vectors/record.rs"]
 mod record;
+#[path = "../../../crates/jit/tests/shared/region.rs"]
+mod region;
 #[path = "../../../crates/frontend-arm/tests/vectors/state.rs"]
 mod state;
 
@@ -143,7 +149,7 @@ fn work(
         }
     }
     local.narrow(&mut guest, &mut oracle)?;
-    local.compiling = guest.compiling;
+    local.compiling = guest.compiling();
     report.lock().unwrap_or_else(|e| e.into_inner()).add(local);
     Ok(())
 }

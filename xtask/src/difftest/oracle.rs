@@ -1,15 +1,13 @@
 //! The oracle process: tests in, results out.
 
-use std::io::{BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::mpsc::{Sender, channel};
-use std::thread::JoinHandle;
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use lyrebird_isa::V128;
 
+use crate::process::Process;
 use crate::program::{self, CONTEXT, RECORD, STORES, VALID, WORDS};
 use crate::state::{After, BRK, CODE, MAX_WORDS, Outcome, State, WINDOW_LEN, changes};
 
@@ -62,10 +60,7 @@ impl Question {
 /// A running oracle.
 #[derive(Debug)]
 pub struct Oracle {
-    child: Child,
-    input: Option<Sender<Vec<u8>>>,
-    writer: Option<JoinHandle<std::io::Result<()>>>,
-    output: BufReader<ChildStdout>,
+    process: Process,
     file: PathBuf,
     pristine: Vec<u8>,
 }
@@ -76,53 +71,25 @@ impl Oracle {
         let file = std::env::temp_dir().join(format!("lyrebird-oracle-{}-{id}", std::process::id()));
         std::fs::write(&file, program::elf(pristine)).with_context(|| file.display().to_string())?;
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o700))?;
-        let child = Command::new(qemu)
-            .args(["-cpu", cpu])
-            .arg(&file)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn();
-        let mut child = match child {
-            Ok(c) => c,
-            Err(e) => {
-                let _ = std::fs::remove_file(&file);
-                bail!(
-                    "cannot start the oracle {}: {e}; install Debian's qemu-user-static, or name one with --oracle",
-                    qemu.display()
-                );
-            }
-        };
-        let (Some(mut stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
-            bail!("the oracle has no pipes");
-        };
-        let (input, tests) = channel::<Vec<u8>>();
-        let writer = std::thread::spawn(move || tests.iter().try_for_each(|t| stdin.write_all(&t)));
-        Ok(Oracle {
-            child,
-            input: Some(input),
-            writer: Some(writer),
-            output: BufReader::with_capacity(1 << 20, stdout),
-            file,
-            pristine: pristine.to_vec(),
-        })
+        let process = Process::start(Command::new(qemu).args(["-cpu", cpu]).arg(&file)).or_else(|e| {
+            let _ = std::fs::remove_file(&file);
+            bail!(
+                "cannot start the oracle {}: {e}; install Debian's qemu-user-static, or name one with --oracle",
+                qemu.display()
+            )
+        })?;
+        Ok(Oracle { process, file, pristine: pristine.to_vec() })
     }
 
     /// Sends a batch; its answers are read one by one with [`Oracle::answer`].
     pub fn ask(&mut self, batch: &[Question]) {
-        let bytes = batch.iter().flat_map(|q| q.record()).collect();
-        if let Some(input) = &self.input {
-            // A dead oracle shows when its answer is read.
-            let _ = input.send(bytes);
-        }
+        self.process.ask(batch.iter().flat_map(|q| q.record()).collect());
     }
 
     /// The answer to the next question sent, which was `q`.
     pub fn answer(&mut self, q: &Question) -> Result<After> {
         let mut r = vec![0; if q.stores { 0x1000 + WINDOW_LEN } else { RECORD }];
-        if let Err(e) = self.output.read_exact(&mut r) {
-            let status = self.child.wait();
-            bail!("the oracle died ({e}, {status:?}) on {:08x?}", q.words);
-        }
+        self.process.answer(&mut r, || format!("{:08x?}", q.words))?;
         let get = |at: usize| r[at..at + 8].iter().rev().fold(0u64, |v, &b| v << 8 | b as u64);
         let mut s = q.state.clone();
         for (i, x) in s.x.iter_mut().enumerate() {
@@ -151,12 +118,6 @@ impl Oracle {
 
 impl Drop for Oracle {
     fn drop(&mut self) {
-        // The end of its input ends it.
-        drop(self.input.take());
-        if let Some(w) = self.writer.take() {
-            let _ = w.join();
-        }
-        let _ = self.child.wait();
         let _ = std::fs::remove_file(&self.file);
     }
 }

@@ -4,12 +4,19 @@
 use std::collections::BTreeMap;
 
 use iced_x86::{
-    Code, Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, OpKind, Register,
+    Code, ConstantOffsets, Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory,
+    Mnemonic, OpKind, Register,
 };
 
-use super::native::Question;
-use super::skip;
-use super::state::{BEFORE, CODE, MAX_CODE, Rng, State, WINDOW};
+use crate::forms::{FOLLOWING, encodings};
+use crate::native::{MAX_CODE, Question};
+use crate::skip;
+use crate::state::{BEFORE, CODE, Rng, State, WINDOW};
+
+/// Offset, behind the tested instruction, of what it pops or loads as a jump's target.
+const LITERAL: usize = 32;
+/// Where such jumps go, mostly: an INT3 in the code page.
+const TARGET: u64 = CODE + 0x300;
 
 /// A test of one instruction.
 #[derive(Clone, Debug)]
@@ -18,6 +25,8 @@ pub struct Unit {
     pub question: Question,
     /// The instruction.
     pub instruction: Instruction,
+    /// Seed of the state it was made from.
+    pub seed: u32,
 }
 
 /// Makes tests.
@@ -26,6 +35,8 @@ pub struct Generator {
     bits: u32,
     filter: Option<String>,
     factory: InstructionInfoFactory,
+    /// The first bytes of an instruction of each form, up to ModRM.
+    forms: Vec<Vec<u8>>,
     /// Tests made of each form.
     pub made: BTreeMap<u16, u64>,
     /// Instructions left out, by reason.
@@ -41,16 +52,23 @@ impl Generator {
             bits,
             filter: filter.map(|f| f.to_lowercase()),
             factory: InstructionInfoFactory::new(),
+            forms: encodings(bits).into_values().map(|b| b[..b.len() - FOLLOWING].to_vec()).collect(),
             made: BTreeMap::new(),
             skipped: BTreeMap::new(),
             total: 0,
         }
     }
 
-    /// Bytes that may be an instruction.
+    /// Bytes that may be an instruction: mostly by chance, else of a form that chance may never find.
     fn bytes(&mut self) -> [u8; 24] {
         let r = &mut self.rng;
         let mut b = [0u8; 24];
+        if r.one_in(8) {
+            b = std::array::from_fn(|_| r.next() as u8);
+            let form = &self.forms[r.below(self.forms.len() as u64) as usize];
+            b[..form.len()].copy_from_slice(form);
+            return b;
+        }
         let mut n = 0;
         let mut put = |v: u8| {
             b[n] = v;
@@ -62,6 +80,9 @@ impl Generator {
                 if r.one_in(one_in) {
                     put(p);
                 }
+            }
+            if r.one_in(24) {
+                put(r.pick(&[0x26, 0x2e, 0x36, 0x3e]));
             }
             if self.bits == 64 && r.one_in(2) {
                 put(0x40 | r.below(16) as u8);
@@ -100,9 +121,15 @@ impl Generator {
             let mut bytes = self.bytes();
             let ip = CODE + BEFORE as u64;
             let mut d = Decoder::with_ip(self.bits, &bytes, ip, DecoderOptions::NONE);
-            let i = d.decode();
+            let mut i = d.decode();
             if i.is_invalid() || i.len() > 15 {
                 continue;
+            }
+            let offsets = d.get_constant_offsets(&i);
+            if i.op0_kind() == OpKind::NearBranch32 || i.op0_kind() == OpKind::NearBranch64 {
+                self.shorten(&mut bytes, &offsets);
+                d = Decoder::with_ip(self.bits, &bytes, ip, DecoderOptions::NONE);
+                i = d.decode();
             }
             if let Some(f) = &self.filter
                 && !format!("{:?}", i.code()).to_lowercase().contains(f.as_str())
@@ -119,32 +146,85 @@ impl Generator {
             if made > share {
                 continue;
             }
-            let offsets = d.get_constant_offsets(&i);
-            let mut state = State::random(&mut self.rng);
-            if !self.place(&i, &mut bytes, &offsets, &mut state) {
+            let seed = self.rng.next() as u32;
+            let mut state = State::random(seed, self.bits);
+            let mut code = [0xcc; MAX_CODE];
+            let mut len = i.len();
+            if let Some(literal) = self.transfer(&i, &mut state) {
+                code[LITERAL..LITERAL + literal.len()].copy_from_slice(&literal);
+                len = LITERAL + literal.len();
+            }
+            if !self.place(&i, &mut bytes, &offsets, &mut state, len > LITERAL) {
                 continue;
             }
-            let mut d = Decoder::with_ip(self.bits, &bytes, ip, DecoderOptions::NONE);
-            let i = d.decode();
             if self.bits == 32 {
-                for r in &mut state.gpr {
-                    *r &= 0xffff_ffff;
-                }
+                state.gpr = state.gpr.map(|r| r & 0xffff_ffff);
             }
-            let mut code = [0; MAX_CODE];
-            let len = i.len();
-            code[..len].copy_from_slice(&bytes[..len]);
+            code[..i.len()].copy_from_slice(&bytes[..i.len()]);
+            // With its displacement as it is now.
+            let i = Decoder::with_ip(self.bits, &code, ip, DecoderOptions::NONE).decode();
             let question =
                 Question { state, stores: self.stores(&i) as u32, bits: self.bits, len: len as u32, code };
             *self.made.entry(i.code() as u16).or_default() += 1;
             self.total += 1;
-            return Unit { question, instruction: i };
+            return Unit { question, instruction: i, seed };
         }
+    }
+
+    /// Keeps a branch of 32 bits in the code page.
+    fn shorten(&mut self, bytes: &mut [u8; 24], offsets: &ConstantOffsets) {
+        if offsets.immediate_size() == 4 {
+            let by = 16 + self.rng.below(0xe0) as u32;
+            let by = if self.rng.one_in(2) { by } else { (by + 32).wrapping_neg() };
+            bytes[offsets.immediate_offset()..][..4].copy_from_slice(&by.to_le_bytes());
+        }
+    }
+
+    /// Sees to it that what goes elsewhere, or pops flags, mostly finds something sensible to load: in a register, or in
+    /// the code page, from where the bytes returned will be loaded.
+    fn transfer(&mut self, i: &Instruction, s: &mut State) -> Option<Vec<u8>> {
+        let r = &mut self.rng;
+        let to = if r.one_in(4) { r.int(64) } else { TARGET + r.below(0x80) };
+        let literal = CODE + (BEFORE + LITERAL) as u64;
+        let popped = match i.mnemonic() {
+            Mnemonic::Ret => to.to_le_bytes().to_vec(),
+            // The code segments of user code, and others.
+            Mnemonic::Retf => {
+                let selector = r.pick(&[0x23u64, 0x33, 0x23, 0x33, 0x2b, 0x10, 0x20, 0]);
+                let word = match i.code() {
+                    Code::Retfw | Code::Retfw_imm16 => 2,
+                    Code::Retfd | Code::Retfd_imm16 => 4,
+                    _ => 8,
+                };
+                [to, selector].iter().flat_map(|v| v.to_le_bytes()[..word].to_vec()).collect()
+            }
+            // Neither TF nor AC, which act on the oracle, nor NT and ID, which would stay.
+            Mnemonic::Popf | Mnemonic::Popfd | Mnemonic::Popfq => (r.next() & 0xed7).to_le_bytes().to_vec(),
+            _ => match (i.flow_control(), i.op0_kind()) {
+                (FlowControl::IndirectBranch | FlowControl::IndirectCall, OpKind::Register) => {
+                    s.gpr[i.op0_register().number()] = to;
+                    return None;
+                }
+                (FlowControl::IndirectBranch | FlowControl::IndirectCall, OpKind::Memory) => {
+                    let mut bytes = to.to_le_bytes().to_vec();
+                    if i.is_jmp_far_indirect() || i.is_call_far_indirect() {
+                        let at = i.memory_size().size() - 2;
+                        bytes.truncate(at);
+                        bytes.resize(at, 0);
+                        bytes.extend(r.pick(&[0x23u16, 0x33, 0x2b, 0x10, 0]).to_le_bytes());
+                    }
+                    return Some(bytes);
+                }
+                _ => return None,
+            },
+        };
+        s.gpr[4] = literal;
+        Some(popped)
     }
 
     fn stores(&mut self, i: &Instruction) -> bool {
         // What it writes between its outermost words, `iced-x86` does not tell.
-        if i.mnemonic() == iced_x86::Mnemonic::Enter {
+        if i.mnemonic() == Mnemonic::Enter || i.flow_control() != FlowControl::Next {
             return true;
         }
         let info = self.factory.info(i);
@@ -155,13 +235,14 @@ impl Generator {
     }
 
     /// Chooses registers, and the displacement where it can, so that what the instruction accesses lies in the window,
-    /// mostly. False where that is not possible.
+    /// mostly; or the literal, where there is one. False where that is not possible.
     fn place(
         &mut self,
         i: &Instruction,
         bytes: &mut [u8],
-        offsets: &iced_x86::ConstantOffsets,
+        offsets: &ConstantOffsets,
         s: &mut State,
+        literal: bool,
     ) -> bool {
         let r = &mut self.rng;
         let aligned = |r: &mut Rng| {
@@ -175,20 +256,15 @@ impl Generator {
             }
             return true;
         }
-        if i.flow_control() != FlowControl::Next && (0..i.op_count()).any(|n| i.op_kind(n) == OpKind::Memory)
-        {
-            // A jump through memory goes wherever the window says.
-            return false;
-        }
         let has_mem = (0..i.op_count()).any(|n| i.op_kind(n) == OpKind::Memory);
-        if i.mnemonic() == iced_x86::Mnemonic::Xlatb {
+        if i.mnemonic() == Mnemonic::Xlatb {
             s.gpr[3] = WINDOW + 0x600;
             return true;
         }
         if !has_mem {
             return true;
         }
-        let target = aligned(r);
+        let target = if literal { CODE + (BEFORE + LITERAL) as u64 } else { aligned(r) };
         let (base, index) = (i.memory_base(), i.memory_index());
         if base.size() == 2 || index.size() == 2 || i.memory_displ_size() == 2 {
             // 16-bit addresses do not reach the window.
@@ -212,10 +288,7 @@ impl Generator {
             let wide = format!("{:?}", i.code()).to_lowercase().contains("q_")
                 || matches!(
                     i.mnemonic(),
-                    iced_x86::Mnemonic::Vgatherqps
-                        | iced_x86::Mnemonic::Vgatherqpd
-                        | iced_x86::Mnemonic::Vpgatherqd
-                        | iced_x86::Mnemonic::Vpgatherqq
+                    Mnemonic::Vgatherqps | Mnemonic::Vgatherqpd | Mnemonic::Vpgatherqd | Mnemonic::Vpgatherqq
                 );
             let lanes = |r: &mut Rng| {
                 let step = if wide { 64 } else { 32 };
@@ -243,7 +316,7 @@ impl Generator {
         let disp = i.memory_displacement64();
         s.gpr[base.number()] = target.wrapping_sub(sum).wrapping_sub(disp);
         // A bit string's offset moves the address.
-        use iced_x86::Mnemonic::{Bt, Btc, Btr, Bts};
+        use Mnemonic::{Bt, Btc, Btr, Bts};
         if matches!(i.mnemonic(), Bt | Bts | Btr | Btc) && i.op_kind(1) == OpKind::Register {
             let reg = i.op_register(1);
             if reg.full_register() == base.full_register() {

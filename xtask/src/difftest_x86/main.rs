@@ -1,9 +1,28 @@
 //! `cargo xtask difftest x86`: random x86 instructions on T0, on T1, and on this host's CPU.
 
 mod generate;
-mod guest;
+mod golden;
 mod native;
 mod skip;
+
+#[path = "../../../crates/frontend-arm/tests/vectors/bytes.rs"]
+mod bytes;
+#[path = "../../../crates/frontend-x86/tests/vectors/compare.rs"]
+mod compare;
+#[path = "../x86_features.rs"]
+mod features;
+#[path = "../../../crates/frontend-x86/tests/vectors/forms.rs"]
+#[allow(dead_code, reason = "whether a form is implemented, the tests find out")]
+mod forms;
+#[path = "../../../crates/frontend-x86/tests/vectors/guest.rs"]
+mod guest;
+#[path = "../oracle_process.rs"]
+mod process;
+#[path = "../../../crates/frontend-x86/tests/vectors/record.rs"]
+mod record;
+#[path = "../../../crates/jit/tests/shared/region.rs"]
+mod region;
+#[path = "../../../crates/frontend-x86/tests/vectors/state.rs"]
 mod state;
 
 use std::collections::BTreeMap;
@@ -12,11 +31,13 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 use clap::Parser;
-use iced_x86::{Formatter, IntelFormatter, RflagsBits};
+use iced_x86::{Formatter, Instruction, IntelFormatter, OpKind};
 
+use compare::compare;
 use generate::{Generator, Unit};
 use guest::Guest;
-use native::{Answer, Oracle};
+use native::Oracle;
+use state::After;
 
 /// Options of `cargo xtask difftest x86`.
 #[derive(Debug, Parser)]
@@ -43,6 +64,9 @@ struct Options {
     /// Print every form with its number of tests.
     #[arg(long)]
     coverage: bool,
+    /// Record the golden vectors of the test suite anew.
+    #[arg(long)]
+    update_golden: bool,
 }
 
 /// Units that are in the oracle's hands at a time.
@@ -53,6 +77,13 @@ fn main() -> Result<()> {
         return native::child();
     }
     let options = Options::parse();
+    if options.update_golden {
+        return golden::update(options.seed);
+    }
+    let lacking = skip::lacking();
+    if !lacking.is_empty() {
+        println!("not tested, since this host's CPU does not have them: {lacking:?}");
+    }
     let bits = options.bits.map_or(vec![64, 32], |b| vec![b]);
     let reports: Result<Vec<Report>> = std::thread::scope(|scope| {
         let workers: Vec<_> = bits
@@ -109,69 +140,74 @@ fn run(options: &Options, bits: u32, count: u64) -> Result<Report> {
     report.made = generator.made;
     report.skipped = generator.skipped;
     report.seconds = start.elapsed().as_secs_f64();
-    report.compiling = guest.compiling as f64 / 1e9;
+    report.compiling = guest.compiling() as f64 / 1e9;
     Ok(report)
 }
 
 impl Report {
-    fn check(&mut self, options: &Options, unit: &Unit, want: &Answer, guest: &mut Guest) {
+    fn check(&mut self, options: &Options, unit: &Unit, want: &After, guest: &mut Guest) {
         self.tests += 1;
-        let code = unit.instruction.code() as u16;
-        let got = guest.t0(&unit.question);
-        if got.state.vector == 6 && want.state.vector != 6 {
-            *self.undefined.entry(code).or_default() += 1;
+        let (q, i) = (&unit.question, &unit.instruction);
+        if let Some(why) = skip::undefined(i, &q.state) {
+            *self.explained.entry(why).or_default() += 1;
             return;
         }
-        let mut found = compare(unit, &got, want).map(|d| ("T0", d));
+        let got = guest.t0(q.code(), &q.state);
+        if got.state.vector == 6 && want.state.vector != 6 {
+            *self.undefined.entry(i.code() as u16).or_default() += 1;
+            return;
+        }
+        let mut found = self.differ(i, &got, want).map(|text| ("T0", text));
         if !options.t0 {
-            match guest.t1(&unit.question) {
-                Ok(got) => found = found.or_else(|| compare(unit, &got, want).map(|d| ("T1", d))),
+            match guest.t1(q.code(), &q.state) {
+                Ok(got) => found = found.or_else(|| self.differ(i, &got, want).map(|text| ("T1", text))),
                 Err(Some(why)) => found = found.or(Some(("T1", why))),
                 Err(None) => self.t0_only += 1,
             }
         }
-        let Some((tier, text)) = found else { return };
-        if let Some(why) = explained(unit, &got, want) {
+        if let Some((tier, text)) = found {
+            self.different(options, unit, tier, &text);
+        }
+    }
+
+    /// What differs and is not explained.
+    fn differ(&mut self, i: &Instruction, got: &After, want: &After) -> Option<String> {
+        let text = compare(i, got, want)?;
+        let Some((why, same)) = skip::explained(i, got, want) else { return Some(text) };
+        let text = compare(i, &same, want);
+        if text.is_none() {
             *self.explained.entry(why).or_default() += 1;
+        }
+        text
+    }
+
+    fn different(&mut self, options: &Options, unit: &Unit, tier: &str, text: &str) {
+        let (q, i) = (&unit.question, &unit.instruction);
+        let n = self.different.entry(i.code() as u16).or_default();
+        *n += 1;
+        if *n > options.show {
             return;
         }
-        let n = self.different.entry(code).or_default();
-        *n += 1;
-        if *n <= options.show {
-            let mut name = String::new();
-            IntelFormatter::new().format(&unit.instruction, &mut name);
-            let q = &unit.question;
-            let bytes = &q.code[..q.len as usize];
-            let mut before = String::new();
-            for (i, v) in q.state.gpr.iter().enumerate() {
-                let _ = write!(before, " r{i}={v:x}");
-            }
-            let _ = write!(
-                before,
-                " rflags={:x} mxcsr={:x} x87={:x?}",
-                q.state.rflags,
-                q.state.mxcsr(),
-                q.state.x87()
-            );
-            for n in 0..unit.instruction.op_count() {
-                if unit.instruction.op_kind(n) == iced_x86::OpKind::Register {
-                    let r = unit.instruction.op_register(n);
-                    if r.is_vector_register() {
-                        let k = r.number();
-                        let _ =
-                            write!(before, "\n   {r:?}={:032x}:{:032x}", q.state.ymm_high[k], q.state.xmm(k));
-                    }
-                    if r.is_st() {
-                        let b = q.state.st(r.number());
-                        let _ = write!(before, "\n   {r:?}={:02x?}", b.iter().rev().collect::<Vec<_>>());
-                    }
-                }
-            }
-            self.texts.push(format!(
-                "{tier} differs: {name} ({:?}) {bytes:02x?}\n  {before}\n{text}",
-                unit.instruction.code()
-            ));
+        let mut name = String::new();
+        IntelFormatter::new().format(i, &mut name);
+        let mut before = String::new();
+        for (i, v) in q.state.gpr.iter().enumerate() {
+            let _ = write!(before, " r{i}={v:x}");
         }
+        let (flags, mxcsr, x87) = (q.state.rflags, q.state.mxcsr(), q.state.x87());
+        let _ = write!(before, " rflags={flags:x} mxcsr={mxcsr:x} x87={x87:x?}");
+        for n in (0..i.op_count()).filter(|&n| i.op_kind(n) == OpKind::Register) {
+            let r = i.op_register(n);
+            let k = r.number();
+            if r.is_vector_register() {
+                let _ = write!(before, "\n   {r:?}={:032x}:{:032x}", q.state.ymm_high[k], q.state.xmm(k));
+            } else if r.is_st() {
+                let b = q.state.st(k);
+                let _ = write!(before, "\n   {r:?}={:02x?}", b.iter().rev().collect::<Vec<_>>());
+            }
+        }
+        let code = q.code();
+        self.texts.push(format!("{tier} differs: {name} ({:?}) {code:02x?}\n  {before}\n{text}", i.code()));
     }
 
     fn print(&self, options: &Options) -> u64 {
@@ -212,94 +248,4 @@ impl Report {
         );
         differences + undefined
     }
-}
-
-/// Bits of RFLAGS that are compared: the arithmetic ones and DF.
-const FLAGS: u64 = 0xcd5;
-
-/// The RFLAGS bits that the manual leaves undefined after the instruction.
-fn undefined_flags(unit: &Unit) -> u64 {
-    let u = unit.instruction.rflags_undefined();
-    let mut m = 0;
-    for (bit, f) in [
-        (RflagsBits::CF, 0x1),
-        (RflagsBits::PF, 0x4),
-        (RflagsBits::AF, 0x10),
-        (RflagsBits::ZF, 0x40),
-        (RflagsBits::SF, 0x80),
-        (RflagsBits::OF, 0x800),
-    ] {
-        if u & bit != 0 {
-            m |= f;
-        }
-    }
-    m
-}
-
-/// What differs, a line each; None if nothing does.
-fn compare(unit: &Unit, got: &Answer, want: &Answer) -> Option<String> {
-    let mut s = String::new();
-    let mut line = |what: String, got: String, want: String| {
-        if got != want {
-            let _ = writeln!(s, "    {what:<8} {got}, host {want}");
-        }
-    };
-    let (g, w) = (&got.state, &want.state);
-    line("vector".into(), g.vector.to_string(), w.vector.to_string());
-    if g.vector == w.vector && w.vector != 3 {
-        // The host's own mappings decide whether a page is present.
-        let mask = if w.vector == 14 { !1 } else { !0 };
-        line("error".into(), format!("{:x}", g.error & mask), format!("{:x}", w.error & mask));
-        if w.vector == 14 {
-            line("cr2".into(), format!("{:x}", g.cr2), format!("{:x}", w.cr2));
-        }
-    }
-    line("rip".into(), format!("{:x}", g.rip), format!("{:x}", w.rip));
-    for i in 0..16 {
-        line(format!("r{i}"), format!("{:016x}", g.gpr[i]), format!("{:016x}", w.gpr[i]));
-        line(
-            format!("ymm{i}"),
-            format!("{:032x}:{:032x}", g.ymm_high[i], g.xmm(i)),
-            format!("{:032x}:{:032x}", w.ymm_high[i], w.xmm(i)),
-        );
-    }
-    let mask = if w.vector == 3 { FLAGS & !undefined_flags(unit) } else { FLAGS };
-    line("rflags".into(), format!("{:x}", g.rflags & mask), format!("{:x}", w.rflags & mask));
-    line("mxcsr".into(), format!("{:x}", g.mxcsr()), format!("{:x}", w.mxcsr()));
-    for i in 0..8 {
-        let show = |b: [u8; 10]| b.iter().rev().fold(String::new(), |s, b| format!("{s}{b:02x}"));
-        line(format!("st{i}"), show(g.st(i)), show(w.st(i)));
-    }
-    line("x87".into(), format!("{:x?}", g.x87()), format!("{:x?}", w.x87()));
-    line("memory".into(), format!("{:x?}", got.stores), format!("{:x?}", want.stores));
-    (!s.is_empty()).then_some(s)
-}
-
-/// Why a difference is none of ours.
-fn explained(unit: &Unit, got: &Answer, want: &Answer) -> Option<&'static str> {
-    use iced_x86::Mnemonic::{Maskmovdqu, Maskmovq, Vmaskmovdqu};
-    if matches!(unit.instruction.mnemonic(), Maskmovdqu | Maskmovq | Vmaskmovdqu) {
-        let mut same = got.clone();
-        same.state.cr2 = want.state.cr2;
-        if got.state.cr2 & !31 == want.state.cr2 & !31 && compare(unit, &same, want).is_none() {
-            return Some("which bytes of a masked store fault first is not defined");
-        }
-    }
-    use iced_x86::Mnemonic::{Shld, Shrd};
-    let i = &unit.instruction;
-    if matches!(i.mnemonic(), Shld | Shrd) && i.op_register(1).size() == 2 {
-        let q = &unit.question;
-        let n = if i.op_count() == 3 && i.op_kind(2) == iced_x86::OpKind::Register {
-            q.state.gpr[1] as u8
-        } else {
-            i.immediate8()
-        };
-        if n & 31 > 16 {
-            return Some("SHLD and SHRD of 16 bits by more: undefined (SDM Vol. 2)");
-        }
-    }
-    if want.state.vector == 14 && got.state.vector == 14 && want.state.cr2 >> 47 != 0 {
-        return Some("the host's kernel has pages of its own there");
-    }
-    None
 }

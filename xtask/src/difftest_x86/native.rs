@@ -8,17 +8,18 @@
 #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
 compile_error!("the oracle of `difftest x86` is an x86-64 Linux host");
 
-use std::io::{BufReader, Read, Write};
-use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::mpsc::{Sender, channel};
-use std::thread::JoinHandle;
+use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
-use super::state::{BEFORE, CODE, CODE_BYTES, CODE_LEN, MAX_CODE, State, WINDOW, WINDOW_LEN, window};
+use crate::process::Process;
+use crate::state::{After, BEFORE, CODE, CODE_BYTES, CODE_LEN, State, WINDOW, WINDOW_LEN, changes, window};
 
 /// Argument that makes this program the child.
 pub const CHILD: &str = "--oracle-child";
+
+/// Longest test in bytes.
+pub const MAX_CODE: usize = 64;
 
 /// A test as the child gets it.
 #[derive(Clone, Copy)]
@@ -36,9 +37,16 @@ pub struct Question {
     pub code: [u8; MAX_CODE],
 }
 
+impl Question {
+    /// The instructions.
+    pub fn code(&self) -> &[u8] {
+        &self.code[..self.len as usize]
+    }
+}
+
 impl std::fmt::Debug for Question {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:02x?}, {} bits", &self.code[..self.len as usize], self.bits)
+        write!(f, "{:02x?}, {} bits", self.code(), self.bits)
     }
 }
 
@@ -54,87 +62,40 @@ fn bytes_of<T>(v: &T) -> &[u8] {
 /// A running oracle.
 #[derive(Debug)]
 pub struct Oracle {
-    child: Child,
-    input: Option<Sender<Vec<u8>>>,
-    writer: Option<JoinHandle<std::io::Result<()>>>,
-    output: BufReader<ChildStdout>,
+    process: Process,
     pristine: Vec<u8>,
-}
-
-/// What the oracle found.
-#[derive(Clone, Debug)]
-pub struct Answer {
-    /// The registers after, `rip` relative to where the exception was raised: behind an INT3, at a fault.
-    pub state: State,
-    /// Offsets of 8-byte words of the window that changed, and what they are now.
-    pub stores: Vec<(u16, u64)>,
-}
-
-/// The 8-byte words that differ.
-pub fn changes(before: &[u8], after: &[u8]) -> Vec<(u16, u64)> {
-    let words = before.chunks_exact(8).zip(after.chunks_exact(8)).enumerate();
-    words
-        .filter(|(_, (b, a))| b != a)
-        .map(|(i, (_, a))| (i as u16, a.iter().rev().fold(0, |v, &b| v << 8 | b as u64)))
-        .collect()
 }
 
 impl Oracle {
     /// Starts the child.
     pub fn start() -> Result<Oracle> {
-        let mut child = Command::new(std::env::current_exe()?)
-            .arg(CHILD)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let (Some(mut stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
-            bail!("the oracle has no pipes");
-        };
-        let (input, tests) = channel::<Vec<u8>>();
-        let writer = std::thread::spawn(move || tests.iter().try_for_each(|t| stdin.write_all(&t)));
-        Ok(Oracle {
-            child,
-            input: Some(input),
-            writer: Some(writer),
-            output: BufReader::with_capacity(1 << 20, stdout),
-            pristine: window(),
-        })
+        let process = Process::start(Command::new(std::env::current_exe()?).arg(CHILD));
+        Ok(Oracle { process: process.context("the oracle")?, pristine: window() })
     }
 
     /// Sends tests; their answers are read one by one with [`Oracle::answer`].
     pub fn ask<'a>(&mut self, batch: impl Iterator<Item = &'a Question>) {
-        let bytes = batch.flat_map(|q| bytes_of(q).to_vec()).collect();
-        if let Some(input) = &self.input {
-            // A dead oracle shows when its answer is read.
-            let _ = input.send(bytes);
-        }
+        self.process.ask(batch.flat_map(|q| bytes_of(q).to_vec()).collect());
     }
 
     /// The answer to the next question sent, which was `q`.
-    pub fn answer(&mut self, q: &Question) -> Result<Answer> {
-        let mut r = vec![0; size_of::<State>()];
-        let mut w = vec![0; if q.stores != 0 { WINDOW_LEN } else { 0 }];
-        if let Err(e) = self.output.read_exact(&mut r).and_then(|()| self.output.read_exact(&mut w)) {
-            let status = self.child.wait();
-            bail!("the oracle died ({e}, {status:?}) on {q:?}");
+    pub fn answer(&mut self, q: &Question) -> Result<After> {
+        let mut r = vec![0; size_of::<State>() + if q.stores != 0 { WINDOW_LEN } else { 0 }];
+        self.process.answer(&mut r, || format!("{q:?}"))?;
+        let (state, window) = r.split_at(size_of::<State>());
+        // SAFETY: `State` is `repr(C)`, made of integers only, and `state` is as long.
+        let mut state = unsafe { state.as_ptr().cast::<State>().read_unaligned() };
+        if state.vector != PAGE_FAULT {
+            // What the last one left.
+            state.cr2 = 0;
         }
-        // SAFETY: `State` is `repr(C)`, made of integers only, and `r` is as long.
-        let state = unsafe { r.as_ptr().cast::<State>().read_unaligned() };
-        let stores = if q.stores != 0 { changes(&self.pristine, &w) } else { Vec::new() };
-        Ok(Answer { state, stores })
+        let stores = if q.stores != 0 { changes(&self.pristine, window) } else { Vec::new() };
+        Ok(After { state, stores })
     }
 }
 
-impl Drop for Oracle {
-    fn drop(&mut self) {
-        // The end of its input ends it.
-        drop(self.input.take());
-        if let Some(w) = self.writer.take() {
-            let _ = w.join();
-        }
-        let _ = self.child.wait();
-    }
-}
+/// Vector of page faults.
+const PAGE_FAULT: u64 = 14;
 
 /// The child's memory outside the tested pages, reached through a pointer in a static because a signal handler has
 /// nothing else.
@@ -142,6 +103,8 @@ struct Inner {
     question: Question,
     result: State,
     started: bool,
+    /// The host has YMM registers, and so has the signal frame.
+    avx: bool,
     pristine: Window,
 }
 
@@ -188,7 +151,7 @@ extern "C" fn handler(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_voi
         REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI, REG_R8, REG_R9, REG_R10,
         REG_R11, REG_R12, REG_R13, REG_R14, REG_R15,
     ];
-    // SAFETY: the kernel passes a `ucontext_t` whose `fpregs` points at an XSAVE area with AVX state; `INNER` was set
+    // SAFETY: the kernel passes a `ucontext_t` whose `fpregs` points at an XSAVE area, with AVX state where `avx` says so; `INNER` was set
     // before the first signal, and there is one thread. The pages are mapped for reading and writing.
     unsafe {
         let uc = &mut *context.cast::<libc::ucontext_t>();
@@ -207,7 +170,11 @@ extern "C" fn handler(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_voi
             r.error = g[REG_ERR as usize] as u64;
             r.cr2 = g[REG_CR2 as usize] as u64;
             std::ptr::copy_nonoverlapping(fp, r.fx.as_mut_ptr(), LEGACY);
-            std::ptr::copy_nonoverlapping(fp.add(YMM_HIGH), r.ymm_high.as_mut_ptr().cast(), 256);
+            if inner.avx {
+                std::ptr::copy_nonoverlapping(fp.add(YMM_HIGH), r.ymm_high.as_mut_ptr().cast(), 256);
+            } else {
+                r.ymm_high = inner.question.state.ymm_high;
+            }
             transfer(false, (&raw mut *r).cast(), size_of::<State>());
             if inner.question.stores != 0 {
                 transfer(false, window.cast(), WINDOW_LEN);
@@ -238,11 +205,17 @@ extern "C" fn handler(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_voi
         }
         g[REG_RIP as usize] = (CODE + entry as u64) as i64;
         g[REG_EFL as usize] = q.state.rflags as i64;
+        if q.bits == 64 {
+            // Signals leave them as the last test did.
+            std::arch::asm!("mov ds, {0:e}", "mov es, {0:e}", in(reg) 0);
+        }
         let cs = if q.bits == 32 { 0x23 } else { 0x33 };
         g[REG_CSGSFS as usize] = g[REG_CSGSFS as usize] & !0xffff | cs;
         std::ptr::copy_nonoverlapping(q.state.fx.as_ptr(), fp, LEGACY);
-        std::ptr::copy_nonoverlapping(q.state.ymm_high.as_ptr().cast(), fp.add(YMM_HIGH), 256);
-        *fp.add(XSTATE_BV) |= 7;
+        if inner.avx {
+            std::ptr::copy_nonoverlapping(q.state.ymm_high.as_ptr().cast(), fp.add(YMM_HIGH), 256);
+            *fp.add(XSTATE_BV) |= 7;
+        }
     }
 }
 
@@ -264,7 +237,8 @@ pub fn child() -> Result<()> {
     let mut pristine = [0; WINDOW_LEN];
     pristine.copy_from_slice(&window());
     let question = Question { state: State::default(), stores: 0, bits: 64, len: 0, code: [0; MAX_CODE] };
-    let inner = Box::new(Inner { question, result: State::default(), started: false, pristine });
+    let avx = std::arch::is_x86_feature_detected!("avx");
+    let inner = Box::new(Inner { question, result: State::default(), started: false, avx, pristine });
     INNER.store(Box::into_raw(inner), std::sync::atomic::Ordering::Relaxed);
     const STACK: usize = 1 << 18;
     let stack = Box::leak(vec![0u8; STACK].into_boxed_slice());

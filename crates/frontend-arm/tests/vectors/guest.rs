@@ -10,12 +10,11 @@ use lyrebird_frontend_arm::{ArmCpu, CpuModel, sys};
 use lyrebird_isa::lines::{CpuLines, STOP};
 use lyrebird_isa::state::TAG_NONE;
 use lyrebird_isa::{Cpu, Sem, Size, Term, Visitor};
-use lyrebird_jit::t1::{
-    Arena, CompileError, Compiler, CompilerConfig, RegionBlock, RegionExit, RegionRequest,
-};
+use lyrebird_jit::t1::{RegionBlock, RegionExit};
 use lyrebird_jit::{Engine, EngineConfig, Tier};
 use lyrebird_softmmu::PhysMem;
 
+use super::region::Regions;
 use super::state::{After, BRK, CODE, MAX_WORDS, Outcome, State, WINDOW, WINDOW_LEN, changes, window};
 
 const RAM: u64 = 0x4000_0000;
@@ -88,12 +87,10 @@ pub struct Guest {
     cpu: ArmCpu,
     mem: Arc<PhysMem>,
     engine: Engine<ArmCpu>,
-    compiler: Compiler<ArmCpu>,
+    regions: Regions<ArmCpu>,
     pristine: Vec<u8>,
     /// Words in the code page.
     loaded: Vec<u32>,
-    /// Nanoseconds spent compiling.
-    pub compiling: u64,
 }
 
 impl std::fmt::Debug for Guest {
@@ -117,18 +114,13 @@ impl Guest {
         let mem = PhysMem::builder().ram(RAM, 8 << 20).build().expect("8 MiB of memory");
         let cpu = ArmCpu::new(model, 0, Box::new(Stopper(BarePlatform::new())), mem.clone());
         let config = EngineConfig { tier: Tier::T0, slice: 256, ..EngineConfig::default() };
-        let arena = Arena::new(64 << 20).expect("64 MiB for code");
-        let compiler =
-            Compiler::new(arena, CompilerConfig { chain: false, ..CompilerConfig::of::<ArmCpu>() })
-                .expect("a compiler for this host");
         let mut guest = Guest {
             cpu,
             mem,
             engine: Engine::new(config),
-            compiler,
+            regions: Regions::new(),
             pristine: window(),
             loaded: Vec::new(),
-            compiling: 0,
         };
         guest.map();
         let pristine = window();
@@ -176,6 +168,12 @@ impl Guest {
         let r = sys::all().find(|r| r.name == name).expect("a register of the table");
         self.cpu.core.regs[0] = v;
         assert!(self.cpu.execute(0xd500_0000 | (r.enc.0 as u32) << 5), "MSR {name}");
+    }
+
+    /// Nanoseconds spent compiling.
+    #[allow(dead_code, reason = "used by xtask, which shares this file")]
+    pub fn compiling(&self) -> u64 {
+        self.regions.nanos
     }
 
     /// The contents of the window before every test.
@@ -332,28 +330,13 @@ impl Guest {
         self.load(words);
         self.enter(s);
         let blocks = self.blocks(words);
-        let request = RegionRequest { id: 0, mode: self.mode(), blocks, dump: false, verify: false };
-        let region = match self.compiler.compile(request) {
-            Ok(r) => r,
-            Err(f) => {
-                return match f.error {
-                    CompileError::Empty(_) => Err(None),
-                    e => Err(Some(format!("{e}\n{}", f.clif.unwrap_or_default()))),
-                };
-            }
-        };
-        self.compiling += region.nanos;
-        self.cpu.core.budget = 1 << 20;
-        // SAFETY: compiled for `ArmCpu`, whose first field is its core; the code lives until the end of this function.
-        let code = unsafe { region.code.as_region()((&raw mut self.cpu).cast()) };
-        match RegionExit::from_code(code) {
-            Some(RegionExit::Fault) => {
+        match self.regions.run(&mut self.cpu, blocks)? {
+            RegionExit::Fault => {
                 let pc = self.cpu.core.pc;
                 self.cpu.take_fault(pc);
             }
-            Some(_) if self.go_on(8 * MAX_WORDS) => {}
-            Some(exit) => return Err(Some(format!("exit {exit:?} at {:#x}, and no end", self.cpu.core.pc))),
-            None => return Err(Some(format!("exit code {code}"))),
+            _ if self.go_on(8 * MAX_WORDS) => {}
+            exit => return Err(Some(format!("exit {exit:?} at {:#x}, and no end", self.cpu.core.pc))),
         }
         Ok(self.finish(true))
     }

@@ -1,8 +1,11 @@
 //! A64 instructions of every implemented row, on T0 and on T1, against results recorded from
 //! `qemu-aarch64-static` by `cargo xtask difftest a64 --update-golden`.
 
+mod bytes;
 mod guest;
 mod record;
+#[path = "../../../jit/tests/shared/region.rs"]
+mod region;
 mod state;
 
 use lyrebird_frontend_arm::a64::decode::disassemble;

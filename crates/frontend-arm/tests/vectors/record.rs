@@ -5,6 +5,7 @@
 
 use lyrebird_isa::V128;
 
+use super::bytes::{Reader, put, put_list, put_stores};
 use super::state::{After, Outcome, State};
 
 /// Indices of locations: X0 to X30 and SP, then these, then the halves of V0 to V31 from [`V`].
@@ -83,14 +84,6 @@ impl Vector {
     }
 }
 
-fn put(out: &mut Vec<u8>, mut v: u64) {
-    while v >= 0x80 {
-        out.push(v as u8 | 0x80);
-        v >>= 7;
-    }
-    out.push(v as u8);
-}
-
 /// All vectors as a file.
 #[allow(dead_code, reason = "only the recorder writes")]
 pub fn write(vectors: &[Vector]) -> Vec<u8> {
@@ -107,47 +100,11 @@ pub fn write(vectors: &[Vector]) -> Vec<u8> {
         };
         put(&mut out, kind);
         put(&mut out, detail);
-        for list in [&v.given, &v.changed] {
-            put(&mut out, list.len() as u64);
-            for &(at, value) in list {
-                out.push(at);
-                put(&mut out, value);
-            }
-        }
-        put(&mut out, v.stores.len() as u64);
-        for &(at, value) in &v.stores {
-            put(&mut out, at as u64);
-            put(&mut out, value);
-        }
+        put_list(&mut out, &v.given);
+        put_list(&mut out, &v.changed);
+        put_stores(&mut out, &v.stores);
     }
     out
-}
-
-struct Reader<'a>(&'a [u8]);
-
-impl Reader<'_> {
-    fn byte(&mut self) -> u8 {
-        let (first, rest) = self.0.split_first().expect("the file ends within a vector");
-        self.0 = rest;
-        *first
-    }
-    fn word(&mut self) -> u32 {
-        u32::from_le_bytes([self.byte(), self.byte(), self.byte(), self.byte()])
-    }
-    fn number(&mut self) -> u64 {
-        let (mut v, mut shift) = (0, 0);
-        loop {
-            let b = self.byte();
-            v |= (b as u64 & 0x7f) << shift;
-            shift += 7;
-            if b & 0x80 == 0 {
-                return v;
-            }
-        }
-    }
-    fn list(&mut self) -> Vec<(u8, u64)> {
-        (0..self.number()).map(|_| (self.byte(), self.number())).collect()
-    }
 }
 
 /// The vectors of a file.
@@ -164,8 +121,7 @@ pub fn read(bytes: &[u8]) -> Vec<Vector> {
             (3, at) => Outcome::Alignment(at),
             (_, n) => Outcome::Other(n as u32),
         };
-        let (given, changed) = (r.list(), r.list());
-        let stores = (0..r.number()).map(|_| (r.number() as u16, r.number())).collect();
+        let (given, changed, stores) = (r.list(), r.list(), r.stores());
         out.push(Vector { word, seed, given, outcome, changed, stores });
     }
     out

@@ -12,13 +12,20 @@ pub const CODE_LEN: usize = 0x1000;
 pub const CODE_BYTES: usize = 0x400;
 /// Where the tested instructions stand in it.
 pub const BEFORE: usize = 0x200;
-/// Longest test in bytes.
-pub const MAX_CODE: usize = 192;
 
-#[path = "../../../crates/frontend-arm/tests/vectors/state.rs"]
+#[path = "../../../frontend-arm/tests/vectors/state.rs"]
 #[allow(dead_code, reason = "of the state of A64 tests, the random numbers and the window are used here")]
 mod arm;
-pub use arm::{Rng, window};
+pub use arm::{Rng, changes, window};
+
+/// What a test left behind.
+#[derive(Clone, Debug)]
+pub struct After {
+    /// The registers, with the RIP that the exception saved: behind an INT3, at a fault.
+    pub state: State,
+    /// The words of the window that changed: index of the quadword and its value.
+    pub stores: Vec<(u16, u64)>,
+}
 
 /// Registers before or after a test.
 #[derive(Clone, Copy, Debug)]
@@ -91,8 +98,9 @@ impl State {
         (word(0), word(2), self.fx[4])
     }
 
-    /// A random state in which RSP, RBP, RSI, RDI, RBX and R8 to R11 point into the window.
-    pub fn random(rng: &mut Rng) -> State {
+    /// A random state for code of that many bits, in which RSP, RBP, RSI, RDI, RBX and R8 to R11 point into the window.
+    pub fn random(seed: u32, bits: u32) -> State {
+        let rng = &mut Rng(seed as u64 | 0x5eed << 32);
         let mut s = State::default();
         let floats = rng.below(3);
         for r in &mut s.gpr {
@@ -125,6 +133,9 @@ impl State {
         }
         s.fx[24..28].copy_from_slice(&mxcsr.to_le_bytes());
         s.random_x87(rng);
+        if bits == 32 {
+            s.gpr = s.gpr.map(|r| r & 0xffff_ffff);
+        }
         s
     }
 
