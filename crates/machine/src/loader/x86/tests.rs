@@ -169,7 +169,7 @@ fn pvh_enters_where_the_note_says() {
 fn other_files_are_named() {
     let mut arm = elf(b"Xen\0", 18);
     arm[18] = 183;
-    assert!(error(&arm).contains("an ELF file for AArch64; the pc board runs x86"));
+    assert!(error(&arm).contains("an ELF file for AArch64; use --machine virt for arm64 kernels"));
     let mut image = vec![0; 64];
     image[56..60].copy_from_slice(b"ARM\x64");
     assert!(error(&image).contains("a Linux arm64 Image; use --machine virt"));
