@@ -84,13 +84,11 @@ impl X86Cpu {
         stack.push(self, size, rip)
     }
 
-    /// Whether the code segment would run as 64-bit code; #GP if it says both that and 32-bit.
-    fn code_size(&self, d: Descriptor, selector: u16) -> Outcome<bool> {
-        let long = self.control.long_mode() && d.attr() & attr::L != 0;
-        if long && d.attr() & attr::DB != 0 {
-            return Err(Fault::gp(code_of(selector)));
-        }
-        Ok(long)
+    /// #GP if a code segment says both that it is 64-bit and 32-bit code.
+    fn check_size(&self, d: Descriptor, selector: u16) -> Outcome<()> {
+        const BOTH: u16 = attr::L | attr::DB;
+        let both = self.control.long_mode() && d.attr() & BOTH == BOTH;
+        if both { Err(Fault::gp(code_of(selector))) } else { Ok(()) }
     }
 
     /// To a code segment of the same level.
@@ -101,7 +99,7 @@ impl X86Cpu {
         if !d.is_code() || !level {
             return Err(Fault::gp(code_of(t.selector)));
         }
-        let code64 = self.code_size(d, t.selector)?;
+        self.check_size(d, t.selector)?;
         if !d.present() {
             return Err(Fault::with(vector::NP, code_of(t.selector)));
         }
@@ -109,10 +107,7 @@ impl X86Cpu {
         if let Some(back) = t.back {
             self.push_return(&mut stack, t.size, back)?;
         }
-        let inside = if code64 { canonical(t.offset) } else { t.offset <= d.limit() as u64 };
-        if !inside {
-            return Err(Fault::gp(0));
-        }
+        self.far_target(d, t.offset)?;
         self.mark_accessed(d, va)?;
         self.set_sp(&stack);
         self.enter_code(d, t.selector, self.cpl, t.offset);
@@ -248,7 +243,7 @@ impl X86Cpu {
         } else {
             None
         };
-        self.return_target(d, rip)?;
+        self.far_target(d, rip)?;
         self.mark_accessed(d, va)?;
         self.return_to(d, cs, rip, stack, to);
         Ok(())

@@ -45,7 +45,7 @@ impl X86Cpu {
         } else {
             None
         };
-        self.return_target(d, rip)?;
+        self.far_target(d, rip)?;
         self.mark_accessed(d, va)?;
 
         let mut may = COMMON | if size == Size::B2 { 0 } else { WIDE };
@@ -109,8 +109,9 @@ impl X86Cpu {
         Ok((d.segment(ss), d.base(), sp))
     }
 
-    /// #GP(0) unless `rip` is inside a code segment. Of a 64-bit one that is popped for other code, the lower half counts.
-    pub(crate) fn return_target(&self, code: Descriptor, rip: u64) -> Outcome<()> {
+    /// #GP(0) unless `rip` is inside a code segment that a far transfer leads to. Of a 64-bit one that leads to other code
+    /// the lower half counts.
+    pub(crate) fn far_target(&self, code: Descriptor, rip: u64) -> Outcome<()> {
         let code64 = self.control.long_mode() && code.attr() & attr::L != 0;
         let good = if code64 { canonical(rip) } else { rip as u32 <= code.limit() };
         if good { Ok(()) } else { Err(Fault::gp(0)) }
