@@ -58,7 +58,7 @@ fn t0_agrees_with_the_recorded_results() {
 
 #[test]
 fn t1_agrees_with_the_recorded_results() {
-    replay(500, |guest, code, before| guest.t1(code, before));
+    replay(600, |guest, code, before| guest.t1(code, before));
 }
 
 #[test]
@@ -70,7 +70,8 @@ fn nearly_every_implemented_form_has_vectors() {
         let mode = Guest::new(bits).mode();
         let all = encodings(bits).into_iter().filter(|(_, bytes)| implemented(bytes, mode));
         let missing: Vec<_> = all.map(|(code, _)| code).filter(|&c| !seen.contains(&(c as u16))).collect();
-        // What the recorder leaves out, with its reasons: xtask/src/difftest_x86/skip.rs.
-        assert!(missing.len() <= 100, "{} without vectors in {bits}-bit code: {missing:?}", missing.len());
+        // What the recorder leaves out, with its reasons: xtask/src/difftest_x86/skip.rs. In 32-bit code a third are
+        // branches that cut EIP to 16 bits, and so leave the code page.
+        assert!(missing.len() <= 111, "{} without vectors in {bits}-bit code: {missing:?}", missing.len());
     }
 }
