@@ -43,7 +43,13 @@ impl Env {
     pub const fn retire(&self, mxcsr: u32) -> (u32, bool) {
         let before = self.raised.and(Exceptions::BEFORE);
         let raised = if before.without(self.masks).is_empty() { self.raised } else { before };
-        (mxcsr | raised.0 as u32, !raised.without(self.masks).is_empty())
+        (mxcsr | raised.0 as u32, self.blocked())
+    }
+
+    /// Whether an exception is unmasked, so that the destination stays as it was.
+    #[inline(always)]
+    pub const fn blocked(&self) -> bool {
+        !self.raised.without(self.masks).is_empty()
     }
 
     /// Adds exceptions.

@@ -94,13 +94,20 @@ fn pairs64(x: &Half, mut f: impl FnMut(u64, u64) -> u64) -> V128 {
     V128([f(x.a.0[0], x.a.0[1]), f(x.b.0[0], x.b.0[1])])
 }
 
-/// Products that the immediate's upper bits choose, summed in pairs, to where its lower bits say.
+/// Products that the immediate's upper bits choose, summed in pairs, to where its lower bits say. What is unmasked in
+/// one step keeps the next from being taken, with its exceptions (SDM Vol. 2, DPPS).
 fn dot32(e: &mut Env, x: &Half) -> V128 {
     let p: [u32; 4] = std::array::from_fn(|i| {
         if x.imm >> (4 + i) & 1 != 0 { sse::mul::<F32>(e, lane(x.a, i), lane(x.b, i)) } else { 0 }
     });
+    if e.blocked() {
+        return V128::default();
+    }
     // Each element has sums of its own, which shows where there is more than one NaN.
     let pairs: [u32; 4] = std::array::from_fn(|i| sse::add::<F32>(e, p[i ^ 1], p[i]));
+    if e.blocked() {
+        return V128::default();
+    }
     let sums: [u32; 4] = std::array::from_fn(|i| sse::add::<F32>(e, pairs[i], pairs[i ^ 2]));
     make::<u32>(|i| if x.imm >> i & 1 != 0 { sums[i] } else { 0 })
 }
@@ -109,6 +116,9 @@ fn dot64(e: &mut Env, x: &Half) -> V128 {
     let p: [u64; 2] = std::array::from_fn(|i| {
         if x.imm >> (4 + i) & 1 != 0 { sse::mul::<F64>(e, x.a.0[i], x.b.0[i]) } else { 0 }
     });
+    if e.blocked() {
+        return V128::default();
+    }
     let sums: [u64; 2] = std::array::from_fn(|i| sse::add::<F64>(e, p[i], p[i ^ 1]));
     make::<u64>(|i| if x.imm >> i & 1 != 0 { sums[i] } else { 0 })
 }

@@ -110,6 +110,19 @@ fn unmasked_exceptions_fault() {
 }
 
 #[test]
+fn a_dot_product_ends_at_the_step_that_faults() {
+    let mut m = machine();
+    m.poke(DATA, 0x1f80 & !(1 << 12));
+    m.ok(LDMXCSR);
+    // The product is tiny and inexact; as an operand of the sum it would be a denormal.
+    m.cpu.core.vregs[0] = V128([0x00c0_0000, 0]);
+    m.cpu.core.vregs[1] = V128([0x3f00_0001, 0]);
+    // dpps xmm0, xmm1, 0x11.
+    m.faults(&[0x66, 0x0f, 0x3a, 0x40, 0xc1, 0x11], XM);
+    assert_eq!(m.cpu.mxcsr & 0x3f, 0x30, "UE and PE, no DE");
+}
+
+#[test]
 fn fxsave_and_fxrstor() {
     let mut m = machine();
     for i in 0..16 {

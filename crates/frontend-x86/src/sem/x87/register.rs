@@ -311,8 +311,9 @@ fn angle(f: &mut X87, op: fn(&mut Env, F80) -> Option<F80>) {
 
 /// FPREM, FPREM1.
 fn remainder(f: &mut X87, nearest: bool) {
+    // Also where an unmasked exception leaves the rest as it was.
+    f.sw &= !sw::C2;
     if f.is_empty(0) || f.is_empty(1) {
-        f.sw &= !sw::C2;
         f.finish_empty(0);
         return;
     }

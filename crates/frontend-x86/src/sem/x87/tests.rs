@@ -45,6 +45,19 @@ fn unmasked_exceptions_wait_for_the_next_instruction() {
 }
 
 #[test]
+fn a_remainder_that_faults_is_not_incomplete() {
+    for fprem in [[0xd9, 0xf8], [0xd9, 0xf5]] {
+        let mut m = machine(Machine::long());
+        m.poke(DATA, 0x37f & !1);
+        // 1 by 0, after FXAM has set C2.
+        for i in [FLDCW, FLDZ, FLD1, &[0xd9, 0xe5], &fprem, &[0xdf, 0xe0]] {
+            m.ok(i);
+        }
+        assert_eq!(m.reg(RAX) & 0xffff, 0xb081);
+    }
+}
+
+#[test]
 fn modes_take_instructions_away() {
     let mut m = machine(Machine::long());
     for (bits, wait) in [(cr0::TS, true), (cr0::EM, false)] {
