@@ -97,7 +97,7 @@ mod tests {
             .unwrap()
             .filter_map(|e| e.unwrap().file_name().to_str()?.strip_suffix(".elf").map(String::from))
             // Programs for Linux are no ROMs.
-            .filter(|name| !name.starts_with("linux-"))
+            .filter(|name| !name.starts_with("linux-") && !name.starts_with("bench-"))
             .collect();
         files.sort();
         let mut names: Vec<&str> = ROMS.iter().map(|r| r.name).collect();
