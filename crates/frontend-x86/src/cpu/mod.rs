@@ -413,10 +413,7 @@ impl X86Cpu {
         if self.alone {
             return Touches::default();
         }
-        let r = self.mmu.check(&mut self.core, &self.paging, va, bytes, AccessKind::Write, false);
-        let mut touches = r.unwrap_or_default();
-        touches.device &= self.core.reg(regs::FLAGS) & rflags::IF != 0;
-        touches
+        self.mmu.check(&mut self.core, &self.paging, va, bytes, AccessKind::Write, false).unwrap_or_default()
     }
 
     /// Records that the instruction is to be begun again alone.

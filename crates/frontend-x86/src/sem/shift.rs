@@ -108,12 +108,12 @@ fn rotate_through<const OP: u8, const W: u8, E: Emit<Cpu = X86Cpu>>(
         n
     };
     // Bits from n on come to the bottom; CF above the top, then the bits below n.
-    let low = shr_full(e, a, n);
+    let low = shift_full(e, Bin::Shr, a, n);
     let above = e_imm(e, bits);
     let above = e.bin(Bin::Sub, q, above, n);
-    let carry = shl_full(e, cf, above);
+    let carry = shift_full(e, Bin::Shl, cf, above);
     let up = e.add_imm(above, 1);
-    let below = shl_full(e, a, up);
+    let below = shift_full(e, Bin::Shl, a, up);
     let r = e.bin(Bin::Or, q, low, carry);
     let turned = e.bin(Bin::Or, q, r, below);
     let none = e.cmp(Cc::Eq, q, n, zero);
@@ -137,20 +137,11 @@ fn e_imm<E: Emit<Cpu = X86Cpu>>(e: &mut E, v: u32) -> E::Val {
     e.imm(v as u64)
 }
 
-/// `a >> n` for n from 0 to 64.
+/// `a` shifted by `op`, Shl or Shr, by `n` from 0 up: 0 from 64 on.
 #[inline(always)]
-fn shr_full<E: Emit<Cpu = X86Cpu>>(e: &mut E, a: E::Val, n: E::Val) -> E::Val {
+fn shift_full<E: Emit<Cpu = X86Cpu>>(e: &mut E, op: Bin, a: E::Val, n: E::Val) -> E::Val {
     let (zero, limit) = (e.imm(0), e.imm(64));
-    let r = e.bin(Bin::Shr, Width::W64, a, n);
-    let inside = e.cmp(Cc::Ult, Width::W64, n, limit);
-    e.select(inside, r, zero)
-}
-
-/// `a << n` for n from 0 up; 0 from 64 on.
-#[inline(always)]
-fn shl_full<E: Emit<Cpu = X86Cpu>>(e: &mut E, a: E::Val, n: E::Val) -> E::Val {
-    let (zero, limit) = (e.imm(0), e.imm(64));
-    let r = e.bin(Bin::Shl, Width::W64, a, n);
+    let r = e.bin(op, Width::W64, a, n);
     let inside = e.cmp(Cc::Ult, Width::W64, n, limit);
     e.select(inside, r, zero)
 }
@@ -277,12 +268,12 @@ impl<const W: u8, const LEFT: bool, const MEM: bool> Sem<X86Cpu> for Double<W, L
         let last = e.bin(Bin::Sub, q, n, one);
         let (r, cf) = if LEFT {
             let high = e.bin(Bin::Shl, q, a, n);
-            let low = shr_full(e, b, rest);
+            let low = shift_full(e, Bin::Shr, b, rest);
             let x = e.bin(Bin::Shl, q, a, last);
             (e.bin(Bin::Or, q, high, low), flags::bit(e, x, width.bits() - 1))
         } else {
             let low = e.bin(Bin::Shr, q, a, n);
-            let high = shl_full(e, b, rest);
+            let high = shift_full(e, Bin::Shl, b, rest);
             let x = e.bin(Bin::Shr, q, a, last);
             (e.bin(Bin::Or, q, low, high), e.bin(Bin::And, q, x, one))
         };

@@ -1,6 +1,9 @@
 //! Debug registers and exceptions: single-stepping and breakpoints (SDM Vol. 3, chapter 17).
 
-use iced_x86::{Decoder, DecoderOptions, FlowControl, InstructionInfoFactory, Mnemonic, OpAccess, Register};
+use iced_x86::{
+    Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, OpKind,
+    Register,
+};
 use lyrebird_softmmu::AccessKind;
 
 use super::access::canonical;
@@ -8,7 +11,6 @@ use super::control::{cr0, cr4};
 use super::gate::Event;
 use super::msr::index::DEBUGCTL;
 use crate::X86Cpu;
-use crate::cpu::Mode;
 use crate::decode::seg;
 use crate::exception::{Fault, Outcome, vector};
 use crate::regs::{self, Seg, rflags};
@@ -142,14 +144,10 @@ impl X86Cpu {
     }
 
     /// The breakpoints that the data accesses of an instruction will hit, as DR6 has them.
-    fn data_hits(&self, bytes: &[u8], pc: u64, mode: Mode) -> u64 {
-        let rip = self.rip_of(pc);
-        let i = Decoder::with_ip(mode.code_bits(), bytes, rip, DecoderOptions::NONE).decode();
+    fn data_hits(&self, i: &Instruction) -> u64 {
         let mut all = 0;
         if matches!(i.mnemonic(), Mnemonic::In | Mnemonic::Out) && self.control.cr4 & cr4::DE != 0 {
-            let port = if i.op_kind(0) == iced_x86::OpKind::Immediate8
-                || i.op_kind(1) == iced_x86::OpKind::Immediate8
-            {
+            let port = if i.op_kind(0) == OpKind::Immediate8 || i.op_kind(1) == OpKind::Immediate8 {
                 i.immediate8() as u64
             } else {
                 self.core.reg(regs::RDX) & 0xffff
@@ -159,7 +157,7 @@ impl X86Cpu {
             all |= if on { bits } else { 0 };
         }
         let mut factory = InstructionInfoFactory::new();
-        for m in factory.info(&i).used_memory() {
+        for m in factory.info(i).used_memory() {
             let writes = matches!(
                 m.access(),
                 OpAccess::Write | OpAccess::CondWrite | OpAccess::ReadWrite | OpAccess::ReadCondWrite
@@ -169,7 +167,7 @@ impl X86Cpu {
                 continue;
             }
             let Some(va) = m.virtual_address(0, |r, _, _| self.address_part(r)) else { continue };
-            let va = if mode.code64() { va } else { va & 0xffff_ffff };
+            let va = self.mode.wrap(va);
             let size = m.memory_size().size().max(1) as u64;
             let kind = |k: u64| k == wait::ACCESS || (writes && k == wait::WRITE);
             let (bits, on) = self.hits(kind, va, size);
@@ -178,11 +176,15 @@ impl X86Cpu {
         all
     }
 
+    /// The instruction in `bytes`, at `pc`.
+    fn decoded(&self, bytes: &[u8], pc: u64) -> Instruction {
+        Decoder::with_ip(self.mode.code_bits(), bytes, self.rip_of(pc), DecoderOptions::NONE).decode()
+    }
+
     /// Whether the instruction at the PC accesses an address on the stack that is not canonical.
     pub(crate) fn strays_on_stack(&mut self) -> bool {
         let Some((bytes, n)) = self.fetch_bytes() else { return false };
-        let mode = self.mode;
-        let i = Decoder::with_ip(mode.code_bits(), &bytes[..n], self.rip(), DecoderOptions::NONE).decode();
+        let i = self.decoded(&bytes[..n], self.core.pc);
         let mut factory = InstructionInfoFactory::new();
         factory.info(&i).used_memory().iter().filter(|m| m.segment() == Register::SS).any(|m| {
             let last = m.memory_size().size().max(1) as u64 - 1;
@@ -193,14 +195,12 @@ impl X86Cpu {
 
     /// Whether an instruction of level 3 accesses memory at an address that is no multiple of the operand's size
     /// (SDM Vol. 3, table 6-7). A page fault comes first.
-    fn misaligned(&mut self, bytes: &[u8], pc: u64, mode: Mode) -> bool {
-        let i = Decoder::with_ip(mode.code_bits(), bytes, self.rip_of(pc), DecoderOptions::NONE).decode();
+    fn misaligned(&mut self, i: &Instruction) -> bool {
         let mut factory = InstructionInfoFactory::new();
-        let used: Vec<_> = factory.info(&i).used_memory().to_vec();
-        used.into_iter().any(|m| {
+        factory.info(i).used_memory().iter().any(|m| {
             let size = m.memory_size().size() as u64;
             let Some(va) = m.virtual_address(0, |r, _, _| self.address_part(r)) else { return false };
-            let va = if mode.code64() { va } else { va & 0xffff_ffff };
+            let va = self.mode.wrap(va);
             let odd = matches!(size, 2 | 4 | 8) && va % size != 0;
             let read = AccessKind::Read;
             odd && self.mmu.check(&mut self.core, &self.paging, va, size, read, false).is_ok()
@@ -239,12 +239,12 @@ pub(crate) fn execute(cpu: &mut X86Cpu, bytes: &[u8]) -> bool {
         }
     }
     let aligned = cpu.cpl == 3 && flags & rflags::AC != 0 && cpu.control.cr0 & cr0::AM != 0;
-    if aligned && cpu.misaligned(bytes, pc, cpu.mode.plain()) {
+    let i = cpu.decoded(bytes, pc);
+    if aligned && cpu.misaligned(&i) {
         cpu.deliver_fault(Fault::with(vector::AC, 0));
         return false;
     }
-    let mut why = if breakpoints { cpu.data_hits(bytes, pc, cpu.mode.plain()) } else { 0 };
-    let i = Decoder::with_ip(cpu.mode.code_bits(), bytes, 0, DecoderOptions::NONE).decode();
+    let mut why = if breakpoints { cpu.data_hits(&i) } else { 0 };
     let m = i.mnemonic();
     match held {
         // One exception tells both.

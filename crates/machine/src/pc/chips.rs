@@ -13,7 +13,7 @@ use lyrebird_devices::port::PortMapError;
 use lyrebird_devices::{
     ApicBus, CharBackend, CoprocessorError, Device, FwCfg, FwCfgItems, Hpet, I8042, I8237, I8254, I8259,
     IoApic, IrqPin, IrqSink, LocalApic, Mc146818, Ns16550, PciBus, Piix4Pm, Port92, PortBus, PowerSink,
-    ResetControl, TimeSource,
+    ResetControl, TimeSource, port::PortDevice as _,
 };
 use lyrebird_isa::Size;
 use lyrebird_isa::lines::{CpuLines, IRQ};
@@ -344,6 +344,10 @@ impl Chips {
             lapic.virtual_wire();
         }
         self.pm.enable_acpi();
+        // Firmware leaves counter 0 running at 18.2 Hz, and boot code reads it as a clock without programming it.
+        for (register, value) in [(3, 0x34), (0, 0), (0, 0)] {
+            self.pit.write(register, value);
+        }
     }
 
     /// What QEMU tells its firmware in the clock's RAM: sizes of memory, equipment.
