@@ -63,13 +63,13 @@ const FLAGS: &[&str] = &[
     "-nostdlib",
     "-static",
     "-no-pie",
-    "-s",
     "-Wl,--build-id=none",
-    "-Wl,--gc-sections",
     "-Wl,-z,noexecstack",
     "-Wl,-z,norelro",
     "-Wl,-z,max-page-size=4096",
 ];
+/// Of what is run and not looked into.
+const IMAGE_FLAGS: &[&str] = &["-s", "-Wl,--gc-sections"];
 const BARE_FLAGS: &[&str] = &["-mgeneral-regs-only"];
 const SCRIPT: &str = "-Wl,-T,lib/rom.ld";
 const ARM_FLAGS: &[&str] = &["-march=armv8-a", "-mstrict-align", "-mcmodel=small", "-Imonitor", SCRIPT];
@@ -77,6 +77,15 @@ const X86_FLAGS: &[&str] = &["-fcf-protection=none", "-Ilib", "-Wl,--no-warn-rwx
 const LINUX_FLAGS: &[&str] = &["-fcf-protection=none"];
 /// For any machine of the architecture; products and sums are rounded one by one, so that all agree to the bit.
 const BENCH_FLAGS: &[&str] = &["-ffp-contract=off"];
+/// Of the code whose host instructions are counted (`crates/machine/src/emitted.rs`): named functions.
+const CORPUS_FLAGS: &[&str] = &[
+    "-fcf-protection=none",
+    "-falign-functions=64",
+    "-Wl,-Ttext=0x10000",
+    "-Wl,--defsym=out=0x1000000",
+    "-Wl,-e,0",
+    "-Wl,--discard-all",
+];
 const X86_16_FLAGS: &[&str] =
     &["-m16", "-march=i386", "-mpreferred-stack-boundary=2", "-Imonitor", "-Wl,-T,monitor/rom.ld"];
 const X86_32_FLAGS: &[&str] = &["-m32", "-march=i686", "-mpreferred-stack-boundary=2", SCRIPT];
@@ -106,7 +115,15 @@ enum Target {
     Linux(u32),
     /// A user program of Linux for any architecture, by Debian's name of it.
     Bench(&'static str),
+    /// Code that is only compiled, with its sources.
+    Corpus(&'static str, &'static [&'static str]),
 }
+
+/// Guest code to count host instructions of, by guest.
+const CORPUS: &[(&str, Target)] = &[
+    ("corpus-a64", Target::Corpus(GCC, &["corpus/a64.S", "corpus/real.c"])),
+    ("corpus-x86-64", Target::Corpus(X86_GCC, &["corpus/x86-64.S", "corpus/real.c"])),
+];
 
 /// A ROM.
 #[derive(Clone)]
@@ -125,7 +142,7 @@ impl Rom {
             Target::Arm => "src",
             Target::X86(_) => "x86",
             Target::Linux(_) => "linux",
-            Target::Bench(_) => ".",
+            Target::Bench(_) | Target::Corpus(..) => ".",
         }
     }
 }
@@ -198,6 +215,9 @@ fn all(src: &Path) -> Result<Vec<Rom>> {
             target: Target::Bench(arch),
         });
     }
+    for &(name, target) in CORPUS {
+        roms.push(Rom { name: String::from(name), dir: String::from("corpus"), target });
+    }
     Ok(roms)
 }
 
@@ -221,6 +241,7 @@ fn build(root: &Path, rom: &Rom, elf: &Path) -> Result<()> {
         Target::X86(_) | Target::Linux(_) | Target::Bench(_) => {
             (X86_GCC, "gcc, elsewhere gcc-x86-64-linux-gnu")
         }
+        Target::Corpus(gcc, _) => (gcc, "gcc-aarch64-linux-gnu, gcc-x86-64-linux-gnu"),
     };
     let more: [&[&str]; 3] = match rom.target {
         Target::Arm => [BARE_FLAGS, ARM_FLAGS, &[]],
@@ -231,6 +252,9 @@ fn build(root: &Path, rom: &Rom, elf: &Path) -> Result<()> {
         Target::Linux(_) => [LINUX_FLAGS, &["-m32", "-march=i686"], &[]],
         Target::Bench("arm64") => [BENCH_FLAGS, &["-march=armv8-a"], &[]],
         Target::Bench(_) => [BENCH_FLAGS, LINUX_FLAGS, &["-march=x86-64"]],
+        Target::Corpus(X86_GCC, _) => [CORPUS_FLAGS, &[], &[]],
+        // The same without what is for x86.
+        Target::Corpus(..) => [&CORPUS_FLAGS[1..], &[], &[]],
     };
     let lib = match rom.target {
         Target::X86(16) => X86_MONITOR.iter().map(PathBuf::from).collect(),
@@ -240,7 +264,10 @@ fn build(root: &Path, rom: &Rom, elf: &Path) -> Result<()> {
     let mut command = Command::new(gcc);
     // Relative names only, so that no path can end up in the image.
     command.current_dir(&src).args(FLAGS).args(more.concat()).arg("-o").arg(elf);
-    command.args(lib).args(sources(&src, &rom.dir)?);
+    match rom.target {
+        Target::Corpus(_, sources) => command.args(sources),
+        _ => command.args(IMAGE_FLAGS).args(lib).args(sources(&src, &rom.dir)?),
+    };
     let status = command.status().with_context(|| format!("running {gcc} (Debian package {package})"))?;
     ensure!(status.success(), "roms: {} does not build", rom.name);
     if rom.target == Target::X86(64) {
@@ -309,19 +336,19 @@ fn compare(root: &Path, roms: &[Rom], dir: &Path) -> Result<Vec<String>> {
 
 fn qemu(root: &Path, roms: &[Rom]) -> Result<()> {
     let mut wrong = 0;
-    // What the benchmark prints is different each time; it checks itself.
-    for rom in roms.iter().filter(|r| ![INTERACTIVE, BENCH].contains(&r.dir.as_str())) {
-        let file = root.join("expected").join(format!("{}.txt", rom.name));
-        let expected = fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
+    for rom in roms.iter().filter(|r| r.dir != INTERACTIVE) {
         let (program, machines) = match rom.target {
             Target::Arm => (QEMU, gics(&rom.name).iter().map(|g| format!("virt,gic-version={g}")).collect()),
             Target::X86(_) => (X86_QEMU, vec![String::from("pc,accel=tcg")]),
-            Target::Bench(_) => continue,
             Target::Linux(bits) => {
                 let user = X86_USER.iter().find(|(b, _)| *b == bits).map_or("", |(_, program)| program);
                 (user, vec![String::from("user mode")])
             }
+            // What the benchmark prints is different each time; it checks itself.
+            Target::Bench(_) | Target::Corpus(..) => continue,
         };
+        let file = root.join("expected").join(format!("{}.txt", rom.name));
+        let expected = fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
         for machine in machines {
             let mut command = Command::new("timeout");
             command.args(["120", program, "-cpu", "max"]);

@@ -7,6 +7,7 @@
 //!
 //! This crate depends on nothing of ours and knows no architecture.
 
+pub mod activity;
 pub mod cpu;
 pub mod emit;
 pub mod flags;
@@ -19,6 +20,7 @@ pub mod ops;
 pub mod scan;
 pub mod state;
 
+pub use activity::{Activity, Work};
 pub use cpu::{Cpu, GuestFault, Sem, Term, Visitor};
 pub use emit::{Emit, JumpKind};
 pub use flags::{Cond, FlagOp};

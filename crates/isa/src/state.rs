@@ -5,6 +5,8 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
+use crate::activity::Activity;
+
 /// Index of a register in [`Core::regs`]. What each index means is the front end's business.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Reg(pub u8);
@@ -182,6 +184,8 @@ pub struct Core {
     pub vregs: [V128; 32],
     /// Engine scratch: what ran last, at the index of the budget that it left ([`trail_index`]). Ones for nothing.
     pub trail: [u32; TRAIL],
+    /// What the vCPU's thread is doing.
+    pub activity: Activity,
 }
 
 // SAFETY: the raw pointers point into tables owned by the CPU and engine that own this `Core`, and move with
@@ -210,6 +214,7 @@ impl Core {
             engine: std::ptr::null_mut(),
             vregs: [V128::default(); 32],
             trail: [u32::MAX; TRAIL],
+            activity: Activity::default(),
         }
     }
 

@@ -27,6 +27,8 @@ pub struct EngineConfig {
     pub max_decoded: usize,
     /// Size limit of the T1 code arena in bytes.
     pub code_bytes: usize,
+    /// Keep account of which region compiled code is in, and of its helpers, in [`lyrebird_isa::Core::activity`].
+    pub account: bool,
 }
 
 impl EngineConfig {
@@ -48,6 +50,7 @@ impl Default for EngineConfig {
             verify: false,
             max_decoded: 4_000_000,
             code_bytes: 256 << 20,
+            account: false,
         }
     }
 }

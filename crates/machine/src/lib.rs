@@ -6,6 +6,8 @@
 //! * [`psci`] is the firmware that the guest calls, [`power`] how a run ends, [`stats`] the report after it.
 
 mod clock;
+#[cfg(all(test, target_arch = "x86_64"))]
+mod emitted;
 mod error;
 pub mod fdt;
 mod host;

@@ -3,7 +3,7 @@
 use std::sync::{Arc, PoisonError};
 
 use lyrebird_isa::state::{PAGE_MASK, PAGE_SIZE, tlb_index};
-use lyrebird_isa::{Core, MemOp, Rmw, Size, V128};
+use lyrebird_isa::{Core, MemOp, Rmw, Size, V128, Work};
 
 use crate::host;
 use crate::mmu::{AccessKind, CodeFetch, MemError, MemFault, Mmu, Regime, Translation};
@@ -439,7 +439,7 @@ impl Mmu {
         let mut v = 0;
         for at in (0..m.size.bytes()).step_by(element.bytes() as usize) {
             self.stats.mmio_reads += 1;
-            v |= read(pa + at, element)? << (8 * at);
+            v |= self.activity.during(Work::Device, || read(pa + at, element))? << (8 * at);
         }
         Ok(v)
     }
@@ -470,7 +470,7 @@ impl Mmu {
         let element = m.align.min(size);
         for at in (0..size.bytes()).step_by(element.bytes() as usize) {
             self.stats.mmio_writes += 1;
-            write(pa + at, element, v >> (8 * at))?;
+            self.activity.during(Work::Device, || write(pa + at, element, v >> (8 * at)))?;
         }
         Ok(())
     }

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use lyrebird_isa::Core;
 use lyrebird_isa::state::{PAGE_MASK, PAGE_SIZE};
+use lyrebird_isa::{Activity, Core, Work};
 
 use crate::phys::{Page, PhysMem};
 use crate::tlb::{CONTEXTS, Context, ContextKey, Side, WriteTag, WriteTags};
@@ -166,6 +166,8 @@ pub struct Mmu {
     pub(crate) tags: WriteTags,
     pub(crate) dirty: VecDeque<(u64, u64)>,
     pub(crate) stats: MmuStats,
+    /// [`Core::activity`], for accesses that do not see the core.
+    pub(crate) activity: Activity,
 }
 
 /// Bits of [`Core::code_ctx`] that hold what [`Mmu::switch`] is given as the mode.
@@ -197,6 +199,7 @@ impl Mmu {
             tags,
             dirty: VecDeque::new(),
             stats: MmuStats::default(),
+            activity: core.activity.clone(),
         };
         m.publish(core);
         m
@@ -301,11 +304,10 @@ impl Mmu {
             return Ok(s);
         }
         self.stats.walks += 1;
-        let t = regime.translate(&self.phys, va, kind, unpriv).map_err(|f| MemError {
-            va,
-            kind,
-            fault: MemFault::Translation(f),
-        })?;
+        let t = core
+            .activity
+            .during(Work::Walk, || regime.translate(&self.phys, va, kind, unpriv))
+            .map_err(|f| MemError { va, kind, fault: MemFault::Translation(f) })?;
         let pa = t.pa & PAGE_MASK;
         let (host, tag_write) = match self.phys.page(pa) {
             Page::Ram(p) => {

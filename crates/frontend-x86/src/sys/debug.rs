@@ -201,7 +201,7 @@ impl X86Cpu {
             let size = m.memory_size().size() as u64;
             let Some(va) = m.virtual_address(0, |r, _, _| self.address_part(r)) else { return false };
             let va = self.mode.wrap(va);
-            let odd = matches!(size, 2 | 4 | 8) && va % size != 0;
+            let odd = matches!(size, 2 | 4 | 8) && !va.is_multiple_of(size);
             let read = AccessKind::Read;
             odd && self.mmu.check(&mut self.core, &self.paging, va, size, read, false).is_ok()
         })

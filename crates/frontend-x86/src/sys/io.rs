@@ -1,6 +1,6 @@
 //! I/O ports (SDM Vol. 1, chapter 19).
 
-use lyrebird_isa::Size;
+use lyrebird_isa::{Size, Work};
 
 use super::returns::iopl;
 use crate::X86Cpu;
@@ -44,13 +44,15 @@ impl X86Cpu {
     /// IN.
     pub(crate) fn port_in(&mut self, port: u16, size: Size) -> Outcome<u64> {
         self.io_allowed(port, size)?;
-        Ok(self.platform.port_in(port, size) as u64 & size.width().mask())
+        let v = self.core.activity.during(Work::Device, || self.platform.port_in(port, size));
+        Ok(v as u64 & size.width().mask())
     }
 
     /// OUT.
     pub(crate) fn port_out(&mut self, port: u16, size: Size, v: u64) -> Outcome<()> {
         self.io_allowed(port, size)?;
-        self.platform.port_out(port, size, (v & size.width().mask()) as u32);
+        let v = (v & size.width().mask()) as u32;
+        self.core.activity.during(Work::Device, || self.platform.port_out(port, size, v));
         self.follow_a20()
     }
 }

@@ -1,14 +1,15 @@
 //! [`Engine`]: the dispatcher of one vCPU.
 
 mod regions;
+mod report;
 mod trail;
 mod verify;
 
-use lyrebird_isa::Cpu;
 use lyrebird_isa::cpu::Event;
 use lyrebird_isa::state::{
     JUMP_ENTRIES, JumpEntry, PAGE_MASK, PAGE_SIZE, TRAIL, code_ctx_mask, jump_index, trail_index,
 };
+use lyrebird_isa::{Cpu, Work};
 
 use crate::config::EngineConfig;
 use crate::stats::EngineStats;
@@ -18,6 +19,7 @@ use crate::t0::{BlockCache, BlockId, Exit, Op, Trailer, execute};
 use crate::t1::{CompilerConfig, SlowPaths};
 
 use regions::Regions;
+pub use report::{HotRegion, NoRegion, Which};
 pub use trail::Jump;
 use trail::Mark;
 pub use verify::Divergence;
@@ -45,6 +47,7 @@ impl<C: Cpu> Engine<C> {
     /// An engine without code.
     pub fn new(config: EngineConfig) -> Engine<C> {
         let mut compiler = CompilerConfig::of::<C>();
+        compiler.account = config.account;
         compiler.slow = if config.verify { verify::slow_paths() } else { SlowPaths::of::<C>() };
         Engine {
             regions: Regions::new(&config, compiler),
@@ -82,7 +85,9 @@ impl<C: Cpu> Engine<C> {
                 Event::Run => {}
                 Event::Idle => {
                     since_poll = 0;
+                    cpu.core().activity.set(Work::Idle);
                     cpu.wait();
+                    cpu.core().activity.set(Work::Dispatcher);
                     continue;
                 }
                 Event::Stop => return Ok(()),
@@ -124,9 +129,11 @@ impl<C: Cpu> Engine<C> {
             let Some(block) = self.cache.get(id) else { continue };
             let entry = if std::mem::take(&mut interpret) { block.ops() } else { block.entry() };
             self.stats.exits += 1;
+            cpu.core().activity.set(Work::T0);
             // SAFETY: `lookup` found the block for the CPU's present mode and mapping; blocks are dropped only
             // outside `execute`, and dropping one removes what leads to it.
             let op = unsafe { execute(cpu, entry) };
+            cpu.core().activity.set(Work::Dispatcher);
             match Exit::from_core(cpu.core().exit) {
                 Exit::Fault => {
                     let Some(id) = self.cache.owner(op) else { break };
@@ -166,7 +173,7 @@ impl<C: Cpu> Engine<C> {
                         }
                         Verified::Diverged(report) => {
                             let request = region.request.clone();
-                            let clif = self.regions.dump(request);
+                            let clif = self.regions.dump(request).map_or_else(|why| why, |d| d.to_string());
                             return Err(Box::new(Divergence { report: format!("{report}\n{clif}") }));
                         }
                     };
@@ -179,13 +186,13 @@ impl<C: Cpu> Engine<C> {
                     let from = BlockId(t.block);
                     linking = Some((from, (why == Exit::Link1) as usize));
                     if t.heat.get() == 0 {
-                        self.hot(from);
+                        cpu.core().activity.during(Work::Compile, || self.hot(from));
                     }
                 }
                 Exit::HotIndirect => {
                     // SAFETY: as above.
                     let t = unsafe { &*op.add(1).cast::<Trailer<C>>() };
-                    self.hot(BlockId(t.block));
+                    cpu.core().activity.during(Work::Compile, || self.hot(BlockId(t.block)));
                 }
                 Exit::Indirect | Exit::None => {}
                 Exit::SyncNext | Exit::SyncPc => break,
@@ -219,7 +226,12 @@ impl<C: Cpu> Engine<C> {
         let key = Key { pa: page.pa | offset, pc, mode: cpu.mode() };
         let id = match self.cache.find(&key) {
             Some(id) => id,
-            None => self.decode(cpu, key, page.host)?,
+            None => {
+                cpu.core().activity.set(Work::Compile);
+                let id = self.decode(cpu, key, page.host);
+                cpu.core().activity.set(Work::Dispatcher);
+                id?
+            }
         };
         let op: *const Op<C> = self.cache.get(id)?.entry();
         self.jump[jump_index(pc)] =

@@ -9,6 +9,7 @@ use lyrebird_isa::scan::Flow;
 use lyrebird_isa::state::{JumpEntry, PAGE_MASK, PAGE_SIZE};
 use rustc_hash::FxHashMap;
 
+use super::report::HotRegion;
 use super::trail::Mark;
 use super::verify::Steps;
 use crate::config::{EngineConfig, Tier};
@@ -18,7 +19,7 @@ use crate::t0::handler::RegionEntry;
 use crate::t0::{Block, BlockCache, BlockId};
 use crate::t1::{
     Arena, ArenaError, BlockSource, BlockView, Code, CompileError, CompileThread, CompiledRegion, Compiler,
-    CompilerConfig, Failure, Limits, RegionRequest, form_region,
+    CompilerConfig, Dump, Failure, Limits, RegionRequest, form_region,
 };
 
 /// Blocks that may wait for the compile thread: all are looked at when it gets something to do.
@@ -38,6 +39,8 @@ pub struct Region<C> {
     /// Keeps the code.
     code: Code,
     members: Vec<BlockId>,
+    /// Guest instructions in it.
+    insns: u32,
     /// Verify mode's.
     steps: OnceCell<Steps<C>>,
 }
@@ -51,6 +54,22 @@ impl<C: Cpu> Region<C> {
     /// The budget with which it was last entered, and the address where it was left.
     pub fn last(&self) -> (i64, u64) {
         self.entry.last
+    }
+
+    /// For the report.
+    pub fn report(&self) -> HotRegion {
+        HotRegion {
+            id: self.request.id,
+            pc: self.request.blocks.first().map_or(0, |b| b.pc),
+            insns: self.insns,
+            bytes: self.code.bytes().len(),
+            retired: self.entry.retired,
+        }
+    }
+
+    /// Whether an instruction at `pc` is in it.
+    pub fn covers(&self, pc: u64) -> bool {
+        self.request.blocks.iter().any(|b| (b.pc..b.pc + b.bytes.len() as u64).contains(&pc))
     }
 
     /// Its instructions, for verify mode.
@@ -298,6 +317,7 @@ impl<C: Cpu> Regions<C> {
                 entry,
                 code: region.code,
                 members: p.members,
+                insns: region.guest_insns,
                 steps: OnceCell::new(),
             },
         );
@@ -391,13 +411,35 @@ impl<C: Cpu> Regions<C> {
         ids.iter().filter_map(|id| self.installed.get(id)).find(|r| r.head == head)
     }
 
-    /// Compiles a request again for its CLIF and host code.
-    pub fn dump(&mut self, mut request: RegionRequest) -> String {
+    /// The installed regions.
+    pub fn iter(&self) -> impl Iterator<Item = &Region<C>> {
+        self.installed.values()
+    }
+
+    /// Compiles a request again for its CLIF and host code; what the compile thread is at meanwhile is lost.
+    pub fn dump(&mut self, mut request: RegionRequest) -> Result<Box<Dump>, String> {
         request.dump = true;
-        let Some(Back::Here(c)) = &mut self.back else { return String::from("(compiled on another thread)") };
-        match c.compile(request) {
-            Ok(r) => r.dump.unwrap_or_default(),
-            Err(f) => format!("{}\n{}", f.error, f.clif.unwrap_or_default()),
+        request.id = self.next_id;
+        self.next_id += 1;
+        let done = match &mut self.back {
+            Some(Back::Here(c)) => c.compile(request),
+            Some(Back::Thread(t)) => {
+                let id = request.id;
+                t.request(request);
+                loop {
+                    match t.wait() {
+                        None => return Err(String::from("the compile thread has ended")),
+                        Some(Ok(r)) if r.id != id => {}
+                        Some(Err(f)) if f.request.id != id => {}
+                        Some(done) => break done,
+                    }
+                }
+            }
+            None => return Err(String::from("there is no compiler")),
+        };
+        match done {
+            Ok(r) => r.dump.ok_or_else(|| String::from("the compiler kept no dump")),
+            Err(f) => Err(format!("{}\n{}", f.error, f.clif.unwrap_or_default())),
         }
     }
 }

@@ -3,7 +3,7 @@
 use lyrebird_isa::interp::{Interp, Next};
 use lyrebird_isa::scan::{Flow, Scan};
 use lyrebird_isa::state::{jump_index, trail_index};
-use lyrebird_isa::{Core, Cpu, Emit, JumpKind, Sem, Term, Visitor};
+use lyrebird_isa::{Core, Cpu, Emit, JumpKind, Sem, Term, Visitor, Work};
 
 use super::op::{Exit, Handler, Op, Trailer, goto, leave};
 
@@ -191,8 +191,10 @@ pub unsafe fn enter_region<C: Cpu>(cpu: *mut C, op: *const Op<C>, budget: i64) -
         let region = (*op).payload[0] as *mut RegionEntry;
         (*cpu).core_mut().budget = budget;
         // `Core` is the first field of every CPU (contract of `Cpu`).
+        (*cpu).core().activity.set(Work::T1);
         let why = ((*region).entry)(cpu.cast::<Core>());
         let core = (*cpu).core_mut();
+        core.activity.set(Work::T0);
         let left = core.budget;
         (*region).retired = (*region).retired.wrapping_add((budget - left) as u64);
         (*region).last = (budget, core.pc);

@@ -15,12 +15,24 @@ use cranelift_frontend::FunctionBuilderContext;
 use lyrebird_isa::Cpu;
 
 use super::arena::{Arena, ArenaError, Code};
+use super::dump::{Dump, mark_cold};
 use super::emit::Slow;
 use super::flow::Region;
-use super::function::{Host, TRAMPOLINE, build_chain, build_region, build_thunk, build_trampoline, stub};
+use super::function::{
+    Host, STUB, TRAMPOLINE, build_chain, build_region, build_thunk, build_trampoline, stub,
+};
 use super::region::RegionRequest;
 use super::slow::SlowPaths;
 use crate::t0::handler::enter_region;
+
+/// Instructions of the host beyond its architecture's first version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HostFeatures {
+    /// All that the host has.
+    Detected,
+    /// Those of a Cranelift preset, whatever the host has: for code that is looked at, and the same everywhere.
+    Preset(&'static str),
+}
 
 /// What a compiler is made with.
 #[derive(Clone, Debug)]
@@ -29,6 +41,10 @@ pub struct CompilerConfig {
     pub slow: SlowPaths,
     /// Let a region enter another one directly, through the jump cache.
     pub chain: bool,
+    /// Keep account of regions and helpers in [`lyrebird_isa::Core::activity`].
+    pub account: bool,
+    /// What the code may use of the host's processor.
+    pub features: HostFeatures,
     /// Run Cranelift's verifier on every function (about 1.7 times the compile time).
     pub verify_clif: bool,
 }
@@ -36,7 +52,13 @@ pub struct CompilerConfig {
 impl CompilerConfig {
     /// The slow paths of `C`; the CLIF verifier in debug builds.
     pub fn of<C: Cpu>() -> CompilerConfig {
-        CompilerConfig { slow: SlowPaths::of::<C>(), chain: true, verify_clif: cfg!(debug_assertions) }
+        CompilerConfig {
+            slow: SlowPaths::of::<C>(),
+            chain: true,
+            account: false,
+            features: HostFeatures::Detected,
+            verify_clif: cfg!(debug_assertions),
+        }
     }
 }
 
@@ -87,8 +109,8 @@ pub struct CompiledRegion {
     pub guest_insns: u32,
     /// Time spent, in nanoseconds.
     pub nanos: u64,
-    /// CLIF and host disassembly, where asked for.
-    pub dump: Option<String>,
+    /// For people, where asked for.
+    pub dump: Option<Box<Dump>>,
 }
 
 /// Compiles regions of the guest CPU `C`.
@@ -110,7 +132,7 @@ impl<C> std::fmt::Debug for Compiler<C> {
 }
 
 /// The host as Cranelift knows it.
-fn host_isa(verify_clif: bool) -> Result<OwnedTargetIsa, String> {
+fn host_isa(features: HostFeatures, verify_clif: bool) -> Result<OwnedTargetIsa, String> {
     let mut flags = settings::builder();
     for (name, value) in [
         // `speed` costs 40 to 70 % more, gains nothing on such code, and merges guest loads.
@@ -125,18 +147,26 @@ fn host_isa(verify_clif: bool) -> Result<OwnedTargetIsa, String> {
     ] {
         flags.set(name, value).map_err(|e| format!("setting {name}: {e}"))?;
     }
-    let isa = cranelift_native::builder()?;
+    let isa = match features {
+        HostFeatures::Detected => cranelift_native::builder()?,
+        HostFeatures::Preset(preset) => {
+            let mut isa = cranelift_native::builder_with_options(false)?;
+            isa.enable(preset).map_err(|e| format!("preset {preset}: {e}"))?;
+            isa
+        }
+    };
     isa.finish(settings::Flags::new(flags)).map_err(|e| e.to_string())
 }
 
 impl<C: Cpu> Compiler<C> {
     /// A compiler for the host, with its code in `arena`.
     pub fn new(arena: Arc<Arena>, config: CompilerConfig) -> Result<Compiler<C>, CompileError> {
-        let isa = host_isa(config.verify_clif).map_err(CompileError::Cranelift)?;
+        let isa = host_isa(config.features, config.verify_clif).map_err(CompileError::Cranelift)?;
         let host = Host {
             call_conv: isa.default_call_conv(),
             tso: cfg!(target_arch = "x86_64"),
             enter_handler: config.chain.then_some(enter_region::<C> as *const () as u64),
+            account: config.account,
             sys: config.slow.sys.map(|f| f as *const () as u64),
             frontend: isa.frontend_config(),
         };
@@ -199,30 +229,24 @@ impl<C: Cpu> Compiler<C> {
         Err(Box::new(Failure { error, request, clif }))
     }
 
-    fn try_compile(&mut self, request: &RegionRequest) -> Result<(Code, u32, Option<String>), CompileError> {
+    fn try_compile(
+        &mut self,
+        request: &RegionRequest,
+    ) -> Result<(Code, u32, Option<Box<Dump>>), CompileError> {
         let head = request.blocks.first().map_or(0, |b| b.pc);
         let region = Region::new::<C>(request).ok_or(CompileError::Empty(head))?;
         self.context.clear();
         build_region::<C>(&mut self.context.func, &mut self.builder, self.host, &region, request)?;
         self.context.set_disasm(request.dump);
+        if request.dump {
+            mark_cold(&mut self.context.func);
+        }
         let trampoline = self.thunks[TRAMPOLINE].entry() as u64;
         let mut code = self.emit(|at| stub(at, trampoline))?;
         code.keep(Arc::clone(&self.thunks));
         let dump = request.dump.then(|| {
-            let mut text = String::new();
-            for b in &region.blocks {
-                let bytes = &request.blocks[b.source].bytes;
-                for i in &b.insns {
-                    let line = C::disassemble(&bytes[i.offset..], i.pc);
-                    text.push_str(&format!("; {:#018x}  {line}\n", i.pc));
-                }
-                text.push_str(";\n");
-            }
-            text.push_str(&self.context.func.display().to_string());
-            if let Some(asm) = self.context.compiled_code().and_then(|c| c.vcode.as_deref()) {
-                text.push_str(asm);
-            }
-            text
+            let dump = Dump::of::<C>(&self.context, &region, request, STUB);
+            Box::new(Dump { host: code.bytes().to_vec(), base: code.entry() as u64, ..dump })
         });
         Ok((code, region.insns() as u32, dump))
     }

@@ -5,14 +5,15 @@ use std::mem::offset_of;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
     AbiParam, Block, BlockArg, ExtFuncData, ExternalName, FuncRef, Function, InstBuilder, MemFlagsData,
-    SigRef, Signature, UserExternalName, Value, types,
+    SigRef, Signature, SourceLoc, UserExternalName, Value, types,
 };
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use lyrebird_isa::state::{JUMP_ENTRIES, JUMP_SHIFTS, JumpEntry, PAGE_MASK};
-use lyrebird_isa::{Core, Cpu, Visitor};
+use lyrebird_isa::{Activity, Core, Cpu, Visitor};
 
 use super::compiler::CompileError;
+use super::dump::location;
 use super::emit::{
     ClifEmitter, Env, Layout, MEMOP_MASK, RETIRED_SHIFT, RMW_SHIFT, SCRATCH_DATA, SCRATCH_VA, SCRATCH_WORD,
     Slow,
@@ -35,6 +36,8 @@ pub struct Host {
     pub tso: bool,
     /// Address of the T0 handler that enters regions, where regions may enter one another.
     pub enter_handler: Option<u64>,
+    /// Keep account in [`Core::activity`].
+    pub account: bool,
     /// Address of [`SlowPaths::sys`].
     pub sys: Option<u64>,
     /// What [`FunctionBuilder::finalize`] wants to know.
@@ -108,6 +111,17 @@ pub fn build_region<C: Cpu>(
     // The upper half of the address: inside the region only the lower is stored.
     let pc = b.ins().iconst(types::I64, head_pc as i64);
     b.ins().store(trusted, pc, core, PC);
+    let account = host.account.then(|| {
+        let cell = b.ins().load(
+            types::I64,
+            trusted,
+            core,
+            offset_of!(Core, activity) as i32 + Activity::CELL as i32,
+        );
+        let id = b.ins().iconst(types::I32, i64::from(request.id as u32));
+        b.ins().store(trusted, id, cell, Activity::REGION as i32);
+        cell
+    });
     let tlb = (region.has_memory() && !request.verify)
         .then(|| b.ins().load(types::I64, trusted, core, offset_of!(Core, tlb) as i32));
 
@@ -120,6 +134,7 @@ pub fn build_region<C: Cpu>(
         next,
         fault,
         verify: request.verify,
+        account,
         sys: host.sys.filter(|_| request.verify),
         tso: host.tso,
         page: head_pc & PAGE_MASK,
@@ -154,7 +169,11 @@ pub fn build_region<C: Cpu>(
         }
         e.begin_block(block, layout.budget, block.inherits.and_then(|p| flags[p]));
         let source = &request.blocks[block.source];
+        let before: usize = region.blocks[..i].iter().map(|b| b.insns.len()).sum();
         for (n, insn) in block.insns.iter().enumerate() {
+            if request.dump {
+                e.b.set_srcloc(location(before + n));
+            }
             e.begin_insn(insn.pc, n as u32);
             C::decode(&source.bytes[insn.offset..], insn.pc, request.mode, EmitVisitor(&mut e));
         }
@@ -162,6 +181,7 @@ pub fn build_region<C: Cpu>(
         e.end_block(i, &layout);
     }
     let error = e.error;
+    b.set_srcloc(SourceLoc::default());
 
     go_on(b, host, request, core, next, ret);
     b.switch_to_block(fault);

@@ -6,6 +6,7 @@
 
 pub mod arena;
 pub mod compiler;
+pub mod dump;
 pub mod emit;
 mod flow;
 mod function;
@@ -15,7 +16,8 @@ pub mod slow;
 pub mod thread;
 
 pub use arena::{Arena, ArenaError, Code};
-pub use compiler::{CompileError, CompiledRegion, Compiler, CompilerConfig, Failure};
+pub use compiler::{CompileError, CompiledRegion, Compiler, CompilerConfig, Failure, HostFeatures};
+pub use dump::Dump;
 pub use region::{BlockSource, BlockView, Limits, RegionBlock, RegionExit, RegionRequest, form_region};
 pub use slow::SlowPaths;
 pub use thread::CompileThread;

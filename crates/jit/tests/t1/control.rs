@@ -219,7 +219,7 @@ fn every_access_is_seen_under_verify() {
     cpu.core.budget = 7;
     run(&r, &mut cpu);
     assert_eq!(cpu.log, [(MEM, address(0), 7), (MEM + 8, address(1), 6)]);
-    let dump = r.dump.expect("asked for");
+    let dump = r.dump.expect("asked for").to_string();
     assert!(dump.contains("Insn") && dump.contains("function u0:0"), "{dump}");
 }
 

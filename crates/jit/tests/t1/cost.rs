@@ -101,6 +101,6 @@ fn cost_of_compilation() {
         let mut q = request(&program, &places);
         q.dump = true;
         let r = c.compile(q).expect("compiles");
-        std::fs::write(path, r.dump.unwrap_or_default()).expect("written");
+        std::fs::write(path, r.dump.unwrap_or_default().to_string()).expect("written");
     }
 }

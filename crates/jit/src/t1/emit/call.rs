@@ -4,10 +4,10 @@ use std::mem::offset_of;
 
 use cranelift_codegen::ir::{InstBuilder, Value, types};
 use lyrebird_isa::state::REGS;
-use lyrebird_isa::{Core, Cpu, Effects, Emit, Helper};
+use lyrebird_isa::{Activity, Core, Cpu, Effects, Emit, Helper, Work};
 
-use super::ClifEmitter;
 use super::flags::Flags;
+use super::{ClifEmitter, trusted};
 use crate::t1::flow::GENERAL;
 
 const FAULT: i32 = offset_of!(Core, fault) as i32;
@@ -16,8 +16,19 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
     /// Calls a host function of four words.
     pub(super) fn call_host(&mut self, f: u64, args: [Value; 4]) -> Value {
         let f = self.imm(f);
+        self.account(Work::Helper);
         let call = self.b.ins().call_indirect(self.env.helper_sig, f, &args);
-        self.b.inst_results(call)[0]
+        let r = self.b.inst_results(call)[0];
+        self.account(Work::T1);
+        r
+    }
+
+    /// Notes what is done from here on, where account is kept.
+    fn account(&mut self, w: Work) {
+        if let Some(cell) = self.env.account {
+            let w = self.b.ins().iconst(types::I8, w as i64);
+            self.b.ins().store(trusted(), w, cell, Activity::WORK as i32);
+        }
     }
 
     pub(super) fn emit_call(&mut self, h: Helper<C>, [a0, a1, a2]: [Value; 3]) -> Value {

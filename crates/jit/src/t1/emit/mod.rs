@@ -99,6 +99,8 @@ pub(super) struct Env {
     pub next: Block,
     /// Returns [`super::RegionExit::Fault`]; everything is in `Core`.
     pub fault: Block,
+    /// Where account is kept ([`Core::activity`]), if it is.
+    pub account: Option<Value>,
     /// All accesses go out of line.
     pub verify: bool,
     /// What is called instead of helpers with [`lyrebird_isa::Effects::Sys`].
