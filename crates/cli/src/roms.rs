@@ -37,6 +37,7 @@ pub const ROMS: &[Rom] = roms! {
     Virt "exceptions" "exceptions, aborts, their syndromes"
     Virt "gicv2" "interrupt controller, for --gic 2"
     Virt "gicv3" "interrupt controller, for --gic 3"
+    Virt "hostile" "code that changes, moves and does not fit; 4,000 address spaces"
     Virt "loops" "long computations with known results"
     Virt "memory" "alignment, ordering, atomics, exclusives"
     Virt "simdfp" "floating point and SIMD"
@@ -56,6 +57,7 @@ pub const ROMS: &[Rom] = roms! {
     Pc "x86-strings-64" "the same in 64-bit code"
     Pc "x86-fpu" "x87 and SSE, 32-bit"
     Pc "x86-fpu-64" "the same in 64-bit code"
+    Pc "x86-hostile-64" "code that changes, moves and does not fit; 4,000 address spaces, 64-bit"
     Pc "x86-apic" "interrupt controllers and timers, 32-bit"
     Pc "x86-apic-64" "the same in 64-bit code"
 };

@@ -18,7 +18,7 @@ fn file(path: &str) -> PathBuf {
 fn load(name: &str, gic: GicVersion, input: &[u8]) -> (VirtMachine, Arc<MemoryChar>) {
     let serial = Arc::new(MemoryChar::new());
     serial.feed(input);
-    let config = VirtConfig { memory: 64 << 20, gic, ..VirtConfig::default() };
+    let config = VirtConfig { memory: 128 << 20, gic, ..VirtConfig::default() };
     let mut machine = VirtMachine::new(config, serial.clone()).expect("a machine");
     let kernel = fs::read(file(&format!("prebuilt/{name}.elf"))).expect("a prebuilt ROM");
     machine.load(BootFiles { kernel, ..BootFiles::default() }).expect("loads");
@@ -164,6 +164,22 @@ fn memory_verified() {
 #[test]
 fn loops_verified() {
     check("loops", &verify(), &[V2]);
+}
+
+/// With less room for compiled code than the ROM has hot code; but not where all code is compiled, again and again.
+fn crowded(engines: &[(&'static str, EngineConfig)]) -> Vec<(&'static str, EngineConfig)> {
+    let small = |e: &EngineConfig| if e.tier == Tier::T1 { e.code_bytes } else { 256 << 10 };
+    engines.iter().map(|(name, e)| (*name, EngineConfig { code_bytes: small(e), ..e.clone() })).collect()
+}
+
+#[test]
+fn hostile() {
+    check("hostile", &crowded(&tiers()), &[V2]);
+}
+
+#[test]
+fn hostile_verified() {
+    check("hostile", &crowded(&verify()), &[V2]);
 }
 
 /// The monitor answers what is typed; a fault in `dump` is reported and survived.
