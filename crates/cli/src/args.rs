@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use lyrebird_machine::{MODELS, X86Model};
+use lyrebird_machine::{MODELS, Which, X86Model};
 
 use crate::guests::Guest;
 use crate::guests::debian::Source;
@@ -101,9 +101,16 @@ pub struct MachineArgs {
     /// Stop the machine after this many seconds, with exit code 124.
     #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
     pub timeout: Option<Duration>,
-    /// Print counters when the machine ends.
+    /// Print counters when the machine ends, and where the time went.
     #[arg(long)]
     pub stats: bool,
+    /// When the machine ends, print compiled regions of guest code: disassembly, CLIF and host code. Those with an
+    /// instruction at an address (of the guest, hexadecimal), or the N hottest.
+    #[arg(long, value_name = "ADDR|hot[:N]", value_parser = parse_region)]
+    pub dump_region: Option<Which>,
+    /// Room for compiled code; what does least work leaves when it is full.
+    #[arg(long, value_name = "SIZE", default_value = "256M", value_parser = parse_code_cache)]
+    pub code_cache: u64,
     /// Which tiers execute guest code.
     #[arg(long, value_enum, default_value_t = TierArg::Auto)]
     pub tier: TierArg,
@@ -291,6 +298,31 @@ fn parse_seconds(s: &str) -> Result<Duration, String> {
     }
 }
 
+/// Parses what `--dump-region` names.
+fn parse_region(s: &str) -> Result<Which, String> {
+    let hot = match s.split_once(':') {
+        None if s == "hot" => Some(Ok(1)),
+        Some(("hot", n)) => Some(n.parse()),
+        _ => None,
+    };
+    match hot {
+        Some(Ok(n @ 1..=1000)) => Ok(Which::Hot(n)),
+        Some(_) => Err("give `hot:N` with N from 1 to 1000".into()),
+        None => u64::from_str_radix(s.strip_prefix("0x").unwrap_or(s), 16)
+            .map(Which::At)
+            .map_err(|_| "give a hexadecimal address of the guest, `hot`, or `hot:N`".into()),
+    }
+}
+
+/// Parses the size of the code cache.
+fn parse_code_cache(s: &str) -> Result<u64, String> {
+    // Beyond, 32-bit displacements within it do not reach.
+    match parse_size(s)? {
+        n @ 0x10000..=0x4000_0000 => Ok(n),
+        _ => Err("give 64K to 1G".into()),
+    }
+}
+
 /// Parses `1G`, `512M`, `65536`.
 fn parse_size(s: &str) -> Result<u64, String> {
     let (digits, shift) = match s.char_indices().next_back() {
@@ -327,6 +359,17 @@ mod tests {
         }
         for bad in ["", "..", "a/b", "../x", "a b"] {
             assert!(parse_suite(bad).is_err(), "{bad}");
+        }
+        assert_eq!(parse_code_cache("1M"), Ok(1 << 20));
+        for bad in ["0", "60K", "2G", "x"] {
+            assert!(parse_code_cache(bad).is_err(), "{bad}");
+        }
+        assert_eq!(parse_region("hot"), Ok(Which::Hot(1)));
+        assert_eq!(parse_region("hot:12"), Ok(Which::Hot(12)));
+        assert_eq!(parse_region("ffff800010001000"), Ok(Which::At(0xffff_8000_1000_1000)));
+        assert_eq!(parse_region("0x40"), Ok(Which::At(0x40)));
+        for bad in ["", "hot:", "hot:0", "hot:x", "warm", "hot:9999", "-1", "1ffff800010001000"] {
+            assert!(parse_region(bad).is_err(), "{bad}");
         }
         for bad in ["", "G", "1X", "-1", "99999999999G", "1.5G", "é"] {
             assert!(parse_size(bad).is_err(), "{bad}");

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use lyrebird_machine::fdt::{Chosen, Seeds};
 use lyrebird_machine::{
     BootFiles, EngineConfig, MachineError, MachineStats, Outcome, PcConfig, RunOptions, Tier, VirtConfig,
-    VirtMachine,
+    VirtMachine, Which,
 };
 
 use crate::args::{Board, MachineArgs, RunArgs, Serial, TierArg};
@@ -206,9 +206,17 @@ fn options(args: &MachineArgs) -> RunOptions {
         TierArg::Auto => Tier::Auto,
     };
     RunOptions {
-        engine: EngineConfig { tier, verify: args.verify, ..EngineConfig::default() },
+        engine: EngineConfig {
+            tier,
+            verify: args.verify,
+            code_bytes: args.code_cache as usize,
+            ..EngineConfig::default()
+        },
         timeout: args.timeout,
         no_reboot: args.no_reboot,
+        // The hottest are found by it, too.
+        profile: args.stats || matches!(args.dump_region, Some(Which::Hot(_))),
+        dump: args.dump_region,
     }
 }
 
@@ -270,10 +278,16 @@ fn boot(args: &MachineArgs, config: Config, job: Job) -> Result<u8> {
     if args.stats {
         message::print(&stats.to_string());
     }
+    for text in &stats.dumps {
+        message::print(text);
+    }
     drop(io::stderr().flush());
     signals.obey();
     if let Some(e) = lost {
         return Err(e).with_context(|| format!("{output}: the machine was stopped"));
+    }
+    if let Some(why) = stats.no_dump {
+        return Err(why).context("--dump-region");
     }
     match outcome {
         Outcome::PowerOff | Outcome::Reset | Outcome::Quit => Ok(SUCCESS),

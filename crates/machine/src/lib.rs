@@ -33,4 +33,5 @@ pub use virt::{BootFiles, GicVersion, PowerKey, VirtConfig, VirtMachine};
 pub use lyrebird_devices::CharBackend;
 pub use lyrebird_frontend_arm::cpu::model::{CpuModel, MODELS};
 pub use lyrebird_frontend_x86::CpuModel as X86Model;
+pub use lyrebird_jit::engine::{NoRegion, Which};
 pub use lyrebird_jit::{EngineConfig, Tier};

@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use lyrebird_isa::Cpu;
+use lyrebird_jit::engine::Which;
 use lyrebird_jit::{Engine, EngineConfig};
 use lyrebird_softmmu::phys::PhysMem;
 
 use crate::error::MachineError;
 use crate::power::{Outcome, Power};
-use crate::stats::{Account, MachineStats};
+use crate::stats::{Account, MachineStats, Sampler, dump};
 
 /// How to run a machine.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +22,10 @@ pub struct RunOptions {
     pub timeout: Option<Duration>,
     /// A reset by the guest ends the run with [`Outcome::Reset`] instead of starting anew.
     pub no_reboot: bool,
+    /// Sample where time goes ([`MachineStats::profile`]).
+    pub profile: bool,
+    /// Compiled regions to describe at the end ([`MachineStats::dumps`]).
+    pub dump: Option<Which>,
 }
 
 /// Jumps that the report of a triple fault lists.
@@ -69,14 +74,27 @@ pub(crate) fn run<B: Board>(
     let mut stats = MachineStats::default();
     loop {
         let mut cpu = board.boot_cpu()?;
-        let mut engine = Engine::<B::Cpu>::new(options.engine.clone());
+        let account = options.engine.account || options.profile;
+        let mut engine = Engine::<B::Cpu>::new(EngineConfig { account, ..options.engine.clone() });
+        let sampler = options.profile.then(|| Sampler::start(cpu.core().activity.clone())).transpose()?;
         let outcome = run_vcpu(board, &mut engine, &mut cpu)?;
+        if let Some(sampler) = sampler {
+            let mut profile = sampler.finish();
+            profile.resolve(engine.compiled());
+            stats.profile.get_or_insert_default().add(profile);
+        }
         stats.add(&cpu, &engine.stats());
         if let Some(words) = cpu.last_words() {
             stats.ended(&words, &engine.last_jumps(&cpu, LAST_JUMPS));
         }
         if outcome != Outcome::Reset || options.no_reboot {
             let ram = board.phys().ram_ptr(board.ram_base(), 1).map(<*mut u8>::cast_const);
+            if let Some(which) = options.dump {
+                match dump::dumps(&mut engine, which, stats.profile.as_ref()) {
+                    Ok(texts) => stats.dumps = texts,
+                    Err(why) => stats.no_dump = Some(why),
+                }
+            }
             stats.finish(start.elapsed(), board.phys().ram_bytes(), ram);
             return Ok((outcome, stats));
         }

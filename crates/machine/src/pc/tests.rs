@@ -40,6 +40,7 @@ fn start(config: PcConfig, files: PcFiles, no_reboot: bool) -> (Outcome, Machine
         engine: EngineConfig { tier: Tier::T0, ..EngineConfig::default() },
         timeout: Some(Duration::from_secs(60)),
         no_reboot,
+        ..RunOptions::default()
     };
     let (outcome, stats) = m.run(&options).expect("runs");
     (outcome, stats, String::from_utf8_lossy(&serial.output()).into_owned())

@@ -1,6 +1,8 @@
 //! [`MachineStats`]: the report that `--stats` prints after a run.
 
 mod arm;
+pub(crate) mod dump;
+mod profile;
 mod x86;
 
 use std::collections::BTreeMap;
@@ -8,10 +10,13 @@ use std::fmt;
 use std::time::Duration;
 
 use lyrebird_jit::EngineStats;
-use lyrebird_jit::engine::Jump;
+use lyrebird_jit::engine::{Jump, NoRegion};
 use lyrebird_softmmu::mmu::MmuStats;
 
 use crate::host;
+
+pub(crate) use profile::Sampler;
+pub use profile::{Hot, Profile};
 
 /// What happened during a run, resets included.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +35,12 @@ pub struct MachineStats {
     pub engine: EngineStats,
     /// Events of address translation.
     pub mmu: MmuStats,
+    /// Where time went, if that was asked for.
+    pub profile: Option<Profile>,
+    /// Compiled regions, if they were asked for.
+    pub dumps: Vec<String>,
+    /// Why there are none.
+    pub no_dump: Option<NoRegion>,
     /// Bytes of guest RAM.
     pub guest_ram: u64,
     /// The most memory that the process had resident, guest RAM included, in bytes; `None` where the host does
@@ -179,6 +190,9 @@ impl fmt::Display for MachineStats {
             ),
         )?;
         line("compile time", format!("{:.3} s", e.compile_ns as f64 / 1e9))?;
+        if let Some(p) = &self.profile {
+            p.report(&mut line)?;
+        }
         if e.verified > 0 {
             line("regions verified", format!("{} times, {} instructions", e.verified, e.verified_insns))?;
         }
