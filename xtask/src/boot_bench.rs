@@ -134,11 +134,13 @@ impl Runner {
     }
 }
 
-fn lyrebird() -> Result<PathBuf> {
-    let status =
-        Command::new(env!("CARGO")).args(["build", "--release", "--package", "lyrebird"]).status()?;
+/// Builds `lyrebird` beside this program. The whole workspace is named, so that nothing is built anew for the features
+/// of one package.
+pub fn lyrebird() -> Result<PathBuf> {
+    let args = ["build", "--release", "--workspace", "--bin", "lyrebird"];
+    let status = Command::new(env!("CARGO")).args(args).status()?;
     if !status.success() {
-        bail!("cargo build --release --package lyrebird: {status}");
+        bail!("cargo {}: {status}", args.join(" "));
     }
     // This program was built into the same directory.
     let here = std::env::current_exe().context("path of this program")?;

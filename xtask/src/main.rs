@@ -1,5 +1,6 @@
 //! Developer commands: `cargo xtask COMMAND`.
 
+mod bench;
 mod boot_bench;
 mod boot_test;
 mod coverage;
@@ -14,6 +15,7 @@ use std::process::Command;
 use anyhow::{Result, bail};
 
 const COMMANDS: &str = "usage: cargo xtask COMMAND
+  bench       run a part of `lyrebird bench` with both guests; fails where a result is wrong
   boot-bench  time the Debian boot beside QEMU
   boot-test   boot Debian kernels and talk with their shells; arguments go to `lyrebird run`
   coverage    print how much of the A64 table and of iced-x86's codes is implemented
@@ -23,6 +25,7 @@ const COMMANDS: &str = "usage: cargo xtask COMMAND
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match args.first().map(String::as_str) {
+        Some("bench") => bench::main(&args[1..]),
         Some("boot-bench") => boot_bench::main(&args[1..]),
         Some("boot-test") => boot_test::main(&args[1..]),
         Some("coverage") => coverage::main(&args[1..]),

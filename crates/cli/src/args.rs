@@ -35,6 +35,8 @@ pub enum Command {
     Guests(GuestsArgs),
     /// List the built-in ROMs: the monitors, and tests of the machines.
     Roms,
+    /// Measure a suite of programs inside a guest, beside QEMU, KVM and the bare host.
+    Bench(Box<BenchArgs>),
 }
 
 /// `lyrebird run`.
@@ -175,6 +177,74 @@ pub struct CacheArgs {
     pub cache: Option<PathBuf>,
 }
 
+/// `lyrebird bench`.
+///
+/// Ctrl-C ends it; what was measured is still written. Exit code 1 if a program's result was wrong or Lyrebird did not
+/// come to its end.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// Ready-made guest (`lyrebird guests` lists them) of amd64 or arm64.
+    #[arg(long, value_name = "GUEST", default_value = "debian-amd64")]
+    pub guest: String,
+    /// What to compare with: `qemu` (TCG) and `kvm`, by qemu-system-*, and `native`, the bare host where it has the
+    /// guest's instruction set. If not given, what there is of them.
+    #[arg(long, value_enum, value_name = "WHAT", value_delimiter = ',')]
+    pub against: Vec<Against>,
+    /// Tiers of Lyrebird.
+    #[arg(long, value_enum, value_name = "TIER", value_delimiter = ',', default_value = "t0,auto")]
+    pub tier: Vec<TierArg>,
+    /// Runs, of which the median counts.
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    pub runs: u16,
+    /// Workloads and groups of workloads to measure, of those that --list names; all without it.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub only: Vec<String>,
+    /// How long each program that can choose measures.
+    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = parse_seconds)]
+    pub seconds: Duration,
+    /// After how long without a result a contestant is ended.
+    #[arg(long, value_name = "SECONDS", default_value = "180", value_parser = parse_seconds)]
+    pub limit: Duration,
+    /// Lyrebird's CPU model; if not given, cortex-a57 or x86-64-v2.
+    #[arg(long, value_name = "MODEL", value_parser = PossibleValuesParser::new(all_models()))]
+    pub cpu: Option<String>,
+    /// The `lyrebird` to measure, instead of this one.
+    #[arg(long, value_name = "FILE")]
+    pub program: Option<PathBuf>,
+    /// QEMU's CPU model for TCG; if not given, cortex-a57 or max,la57=off.
+    #[arg(long, value_name = "MODEL")]
+    pub qemu_cpu: Option<String>,
+    /// Write the report as Markdown.
+    #[arg(long, value_name = "FILE")]
+    pub markdown: Option<PathBuf>,
+    /// Write all samples as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Write the report as one HTML page with charts.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// List the workloads and stop.
+    #[arg(long)]
+    pub list: bool,
+    /// A kernel package or image on this machine, instead of the guest's.
+    #[arg(long, value_name = "FILE")]
+    pub kernel: Option<PathBuf>,
+    /// Where the guest and its programs come from.
+    #[command(flatten)]
+    pub source: SourceArgs,
+}
+
+/// What Lyrebird is compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Against {
+    /// QEMU's TCG.
+    Qemu,
+    /// KVM, by QEMU.
+    Kvm,
+    /// The bare host.
+    Native,
+}
+
 /// `lyrebird guests`.
 #[derive(Debug, Args)]
 pub struct GuestsArgs {
@@ -260,6 +330,17 @@ pub enum TierArg {
     T1,
     /// Interpreter for cold code, compiled code for hot.
     Auto,
+}
+
+impl TierArg {
+    /// Name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            TierArg::T0 => "t0",
+            TierArg::T1 => "t1",
+            TierArg::Auto => "auto",
+        }
+    }
 }
 
 /// Where the serial console goes.

@@ -1,9 +1,10 @@
 //! The `lyrebird` command.
 //!
-//! [`args`] is the command line, [`run`] boots a machine, [`guests`] keeps ready-made ones, [`roms`] are built in, [`console`] and
-//! [`terminal`] are the host's end of the serial port.
+//! [`args`] is the command line, [`run`] boots a machine, [`guests`] keeps ready-made ones, [`roms`] are built in, [`mod@bench`] measures,
+//! [`console`] and [`terminal`] are the host's end of the serial port.
 
 mod args;
+mod bench;
 mod console;
 mod guests;
 mod machine;
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
         None => run::monitor(&cli.machine),
         Some(Command::Run(args)) => run::run(&args),
         Some(Command::Roms) => guests::command::print(&roms::list()).map(|()| run::SUCCESS),
+        Some(Command::Bench(args)) => bench::bench(&args),
         Some(Command::Guests(args)) => guests::command::guests(&args).map(|()| run::SUCCESS),
     };
     match result {

@@ -109,7 +109,7 @@ fn initrd_of(guest: &Guest, busybox: &[u8], whose: &str) -> Result<Vec<u8>> {
     if busybox.get(18..20) != Some(&[guest.elf_machine, 0]) {
         bail!("{whose} is a program for another processor; give the package busybox-static for {arch}");
     }
-    initramfs::build(busybox, initramfs::INIT)
+    initramfs::build(busybox, initramfs::INIT, &[])
 }
 
 impl Ready {
@@ -172,6 +172,19 @@ pub fn ready(guest: &Guest, source: &Source) -> Result<Ready> {
         }
     };
     Ok(Ready { kernel, initrd, versions: versions.join("\n") })
+}
+
+/// Packages of a guest's suite, fetched into the cache where they are not there.
+pub fn packages(guest: &Guest, source: &Source, names: &[&str]) -> Result<Vec<(Package, PathBuf)>> {
+    let root = cache::root(source.cache.as_deref())?;
+    let index = source.index(&root, guest.arch)?;
+    names
+        .iter()
+        .map(|name| {
+            let found = index.find(name).with_context(|| format!("the archive has no package {name}"))?;
+            Ok((found.clone(), source.package(&root, found)?))
+        })
+        .collect()
 }
 
 /// Fetches a guest into the cache, or brings it up to date there; local files take the place of the archive's.

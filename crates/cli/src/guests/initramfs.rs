@@ -1,6 +1,8 @@
-//! An initramfs (`newc` cpio, gzip) of BusyBox and one script.
+//! An initramfs (`newc` cpio, gzip) of BusyBox, one script, and what is put beside them.
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use flate2::Compression;
@@ -31,6 +33,53 @@ const BUSYBOX: &str = "bin/busybox";
 pub const RECIPE: &str = "initramfs";
 /// Bytes of a record before its name.
 const HEADER: usize = 110;
+
+/// What a path of the image is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// A file.
+    Bytes(Vec<u8>),
+    /// A symbolic link to this.
+    Link(String),
+}
+
+/// A file to put into the image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    /// Path below the root.
+    pub path: String,
+    /// Permission bits.
+    pub mode: u32,
+    /// What it is.
+    pub content: Content,
+}
+
+impl File {
+    /// Writes it below a directory of this host.
+    pub fn write_below(&self, root: &Path) -> Result<()> {
+        let path = root.join(&self.path);
+        let named = || format!("write {}", path.display());
+        if let Some(dir) = path.parent() {
+            std::fs::create_dir_all(dir).with_context(|| format!("create directory {}", dir.display()))?;
+        }
+        match &self.content {
+            Content::Bytes(bytes) => {
+                std::fs::write(&path, bytes).with_context(named)?;
+                #[cfg(unix)]
+                {
+                    use std::os::unix::fs::PermissionsExt;
+                    let mode = std::fs::Permissions::from_mode(self.mode);
+                    std::fs::set_permissions(&path, mode).with_context(named)?;
+                }
+                Ok(())
+            }
+            #[cfg(unix)]
+            Content::Link(to) => std::os::unix::fs::symlink(to, &path).with_context(named),
+            #[cfg(not(unix))]
+            Content::Link(_) => Ok(()),
+        }
+    }
+}
 
 /// Writes `newc` records.
 #[derive(Debug, Default)]
@@ -63,10 +112,25 @@ impl Cpio {
     }
 }
 
-fn archive(busybox: &[u8], init: &str) -> Vec<u8> {
+/// The directories of every image.
+const DIRECTORIES: [&str; 6] = ["bin", "dev", "etc", "proc", "sys", "root"];
+
+fn archive(busybox: &[u8], init: &str, more: &[File]) -> Vec<u8> {
     let mut c = Cpio::default();
-    for dir in ["bin", "dev", "etc", "proc", "sys", "root"] {
+    for dir in DIRECTORIES {
         c.entry(dir, 0o040755, (0, 0), &[]);
+    }
+    // In order, so that a directory comes before what is in it.
+    let parents: BTreeSet<&str> =
+        more.iter().flat_map(|f| f.path.match_indices('/').map(|(at, _)| &f.path[..at])).collect();
+    for dir in parents.into_iter().filter(|d| !DIRECTORIES.contains(d)) {
+        c.entry(dir, 0o040755, (0, 0), &[]);
+    }
+    for file in more {
+        match &file.content {
+            Content::Bytes(bytes) => c.entry(&file.path, 0o100000 | file.mode, (0, 0), bytes),
+            Content::Link(to) => c.entry(&file.path, 0o120777, (0, 0), to.as_bytes()),
+        }
     }
     // The kernel opens /dev/console for init before anything is mounted.
     c.entry("dev/console", 0o020600, (5, 1), &[]);
@@ -80,16 +144,16 @@ fn archive(busybox: &[u8], init: &str) -> Vec<u8> {
     c.out
 }
 
-/// The gzip-compressed image, with `init` as the first program.
-pub fn build(busybox: &[u8], init: &str) -> Result<Vec<u8>> {
+/// The gzip-compressed image, with `init` as the first program and `more` beside BusyBox.
+pub fn build(busybox: &[u8], init: &str, more: &[File]) -> Result<Vec<u8>> {
     let mut gz = GzEncoder::new(Vec::new(), Compression::default());
-    gz.write_all(&archive(busybox, init)).context("compress the initramfs")?;
+    gz.write_all(&archive(busybox, init, more)).context("compress the initramfs")?;
     gz.finish().context("compress the initramfs")
 }
 
 /// A line that changes with whatever [`build`] adds to BusyBox.
 pub fn recipe() -> String {
-    let sum = Sha256::digest(archive(b"", INIT));
+    let sum = Sha256::digest(archive(b"", INIT, &[]));
     let word: String = sum.iter().take(4).map(|b| format!("{b:02x}")).collect();
     format!("{RECIPE} {word}")
 }
@@ -125,7 +189,11 @@ mod tests {
 
     #[test]
     fn image_has_aligned_records() {
-        let raw = archive(b"ELF!!", "#!/bin/sh\n");
+        let more = [
+            File { path: "usr/lib/x/a.so".into(), mode: 0o644, content: Content::Bytes(b"abc".to_vec()) },
+            File { path: "bin/a".into(), mode: 0o777, content: Content::Link("../usr/lib/x/a.so".into()) },
+        ];
+        let raw = archive(b"ELF!!", "#!/bin/sh\n", &more);
         let mut at = 0;
         for (name, contents) in files(&raw) {
             assert_eq!(&raw[at..at + 6], b"070701");
@@ -134,16 +202,19 @@ mod tests {
         assert_eq!(at, raw.len());
         let names: Vec<&[u8]> = files(&raw).map(|(name, _)| name).collect();
         assert!(names.contains(&&b"init"[..]) && names.contains(&&b"dev/console"[..]));
+        let at = |name: &str| names.iter().position(|n| *n == name.as_bytes()).unwrap();
+        assert!(at("usr") < at("usr/lib") && at("usr/lib/x") < at("usr/lib/x/a.so"));
+        assert_eq!(names.iter().filter(|n| **n == b"bin").count(), 1);
         assert_eq!(names.last(), Some(&&b"TRAILER!!!"[..]));
     }
 
     #[test]
     fn busybox_can_be_taken_out_again() {
-        let image = build(b"ELF!!", "#!/bin/sh\n").unwrap();
+        let image = build(b"ELF!!", "#!/bin/sh\n", &[]).unwrap();
         assert_eq!(busybox_of(&image).unwrap(), b"ELF!!");
         assert!(busybox_of(b"no gzip").is_err());
         let mut gz = GzEncoder::new(Vec::new(), Compression::default());
-        gz.write_all(&archive(b"ELF!!", "")[..HEADER]).unwrap();
+        gz.write_all(&archive(b"ELF!!", "", &[])[..HEADER]).unwrap();
         assert!(busybox_of(&gz.finish().unwrap()).is_err());
     }
 }
