@@ -116,6 +116,9 @@ pub struct MachineArgs {
     /// Which tiers execute guest code.
     #[arg(long, value_enum, default_value_t = TierArg::Auto)]
     pub tier: TierArg,
+    /// How address translations are kept.
+    #[arg(long, value_enum, default_value_t = MmuArg::Walk)]
+    pub mmu: MmuArg,
     /// Run the interpreter beside compiled code and stop at the first difference.
     #[arg(long)]
     pub verify: bool,
@@ -341,6 +344,17 @@ impl TierArg {
             TierArg::Auto => "auto",
         }
     }
+}
+
+/// Values of `--mmu`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum MmuArg {
+    /// Not beyond a change of the address space.
+    Flush,
+    /// In TLBs by address space identifier.
+    Walk,
+    /// In shadow page tables as well, kept exact by write-tracking the guest's tables.
+    Shadow,
 }
 
 /// Where the serial console goes.

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail};
 use lyrebird_machine::fdt::{Chosen, Seeds};
 use lyrebird_machine::{
-    BootFiles, EngineConfig, MachineError, MachineStats, Outcome, PcConfig, RunOptions, Tier, VirtConfig,
-    VirtMachine, Which,
+    BootFiles, EngineConfig, MachineError, MachineStats, MmuConfig, MmuMode, Outcome, PcConfig, RunOptions,
+    Tier, VirtConfig, VirtMachine, Which,
 };
 
-use crate::args::{Board, MachineArgs, RunArgs, Serial, TierArg};
+use crate::args::{Board, MachineArgs, MmuArg, RunArgs, Serial, TierArg};
 use crate::console::{self, Console, Pump};
 use crate::guests;
 use crate::machine::{Config, Machine};
@@ -212,6 +212,11 @@ fn options(args: &MachineArgs) -> RunOptions {
             code_bytes: args.code_cache as usize,
             ..EngineConfig::default()
         },
+        mmu: MmuConfig::of(match args.mmu {
+            MmuArg::Flush => MmuMode::Flush,
+            MmuArg::Walk => MmuMode::Walk,
+            MmuArg::Shadow => MmuMode::Shadow,
+        }),
         timeout: args.timeout,
         no_reboot: args.no_reboot,
         // The hottest are found by it, too.

@@ -94,12 +94,20 @@ pub const JUMP_BITS: u32 = 12;
 /// Entries of the jump cache.
 pub const JUMP_ENTRIES: usize = 1 << JUMP_BITS;
 
+/// The bit of a code address that tells the upper half of the address space, where kernels are, from the lower one.
+pub const UPPER_HALF: u64 = 1 << 63;
+
+/// Bits of [`Core::code_ctx`] that stand for the mapping of one half of the address space: the lower half's begin at bit
+/// 16, the upper half's above them; the mode is below.
+pub const CODE_HALF_BITS: u32 = 24;
+
 /// Bits of [`Core::code_ctx`] on which a block found at `va` depends. Two contexts that agree in these bits map
 /// the page of `va` to the same code in the same mode.
 #[inline(always)]
 pub const fn code_ctx_mask(va: u64) -> u64 {
-    let _ = va;
-    u64::MAX
+    let half = (1 << CODE_HALF_BITS) - 1;
+    let at = if va & UPPER_HALF != 0 { 16 + CODE_HALF_BITS } else { 16 };
+    half << at | 0xffff
 }
 
 /// Where an indirect branch finds its target: matches when `va` does, and `ctx` in the bits of `mask`.

@@ -35,3 +35,4 @@ pub use lyrebird_frontend_arm::cpu::model::{CpuModel, MODELS};
 pub use lyrebird_frontend_x86::CpuModel as X86Model;
 pub use lyrebird_jit::engine::{NoRegion, Which};
 pub use lyrebird_jit::{EngineConfig, Tier};
+pub use lyrebird_softmmu::{MmuConfig, MmuMode};

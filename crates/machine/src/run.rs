@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use lyrebird_isa::Cpu;
 use lyrebird_jit::engine::Which;
 use lyrebird_jit::{Engine, EngineConfig};
+use lyrebird_softmmu::MmuConfig;
 use lyrebird_softmmu::phys::PhysMem;
 
 use crate::error::MachineError;
@@ -18,6 +19,8 @@ use crate::stats::{Account, MachineStats, Sampler, dump};
 pub struct RunOptions {
     /// Engine settings.
     pub engine: EngineConfig,
+    /// How the CPUs keep translations.
+    pub mmu: MmuConfig,
     /// Ends the run with [`Outcome::Timeout`].
     pub timeout: Option<Duration>,
     /// A reset by the guest ends the run with [`Outcome::Reset`] instead of starting anew.
@@ -74,6 +77,7 @@ pub(crate) fn run<B: Board>(
     let mut stats = MachineStats::default();
     loop {
         let mut cpu = board.boot_cpu()?;
+        cpu.configure_mmu(&options.mmu);
         let account = options.engine.account || options.profile;
         let mut engine = Engine::<B::Cpu>::new(EngineConfig { account, ..options.engine.clone() });
         let sampler = options.profile.then(|| Sampler::start(cpu.core().activity.clone())).transpose()?;

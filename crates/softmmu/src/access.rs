@@ -308,7 +308,10 @@ impl Mmu {
                 return Err(MemError { va, kind: AccessKind::Exec, fault });
             }
         };
-        self.contexts[self.cur].tag_exec(va, true);
+        self.fetched(va);
+        if self.unpublished {
+            self.publish(core);
+        }
         Ok(CodeFetch { pa, host })
     }
 
@@ -534,22 +537,30 @@ impl Mmu {
         }
     }
 
-    /// Queues a store to RAM if it hit a page with translated code.
+    /// Follows a store to RAM if it hit a page with translated code, or with translation tables.
     #[inline]
     fn stored(&mut self, pa: u64, len: u64) {
         let mut at = pa;
         let mut left = len;
         while left > 0 {
             let n = left.min(PAGE_SIZE - (at & !PAGE_MASK));
-            if self.phys.is_code(at) {
-                self.stats.code_writes += 1;
-                // A copy into the page is one report.
-                if !self.dirty.back_mut().is_some_and(|last| coalesce(last, at, n)) {
-                    self.dirty.push_back((at, n));
-                }
+            if self.phys.watched(at) != 0 {
+                self.stored_watched(at, n);
             }
             at = at.wrapping_add(n);
             left -= n;
         }
+    }
+
+    #[cold]
+    fn stored_watched(&mut self, pa: u64, len: u64) {
+        if self.phys.is_code(pa) {
+            self.stats.code_writes += 1;
+            // A copy into the page is one report.
+            if !self.dirty.back_mut().is_some_and(|last| coalesce(last, pa, len)) {
+                self.dirty.push_back((pa, len));
+            }
+        }
+        self.table_stored(pa, len);
     }
 }

@@ -5,6 +5,7 @@
 //! * [`mmu::Mmu`] belongs to one vCPU: the inline TLB tables that [`lyrebird_isa::Core`] points at, the slow
 //!   paths behind them, and TLB maintenance. It knows no architecture: the front end gives it a
 //!   [`mmu::Regime`].
+//! * [`shadow`] holds the shadow page tables that translations come from when the inline TLB misses.
 //! * [`walk`] holds the translation-table formats as pure functions, one file each.
 
 mod access;
@@ -12,13 +13,15 @@ mod host;
 pub mod maint;
 pub mod mmu;
 pub mod phys;
+pub mod shadow;
 mod tlb;
 pub mod walk;
 
 pub use access::Touches;
 pub use maint::ClassMask;
 pub use mmu::{
-    AccessKind, CodeFetch, MODE_BITS, MemError, MemFault, MemType, Mmu, MmuStats, Regime, Translation,
+    AccessKind, CodeFetch, MODE_BITS, MemError, MemFault, MemType, Mmu, MmuStats, Regime, Rights, Translation,
 };
 pub use phys::{BusError, MmioDevice, Page, PhysMem, PhysMemBuilder, PhysMemError};
+pub use shadow::{MmuConfig, MmuMode, Root, SpaceDesc};
 pub use tlb::ContextKey;

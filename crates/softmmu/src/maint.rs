@@ -34,6 +34,9 @@ impl Mmu {
     /// Drops every translation of the classes.
     pub fn flush_all(&mut self, core: &mut Core, classes: ClassMask) {
         self.stats.flushes_all += 1;
+        if self.maintain_loose(core, classes) {
+            return;
+        }
         for i in 0..self.contexts.len() {
             if classes.has(self.contexts[i].key.class) {
                 self.clear_context(i);
@@ -42,11 +45,30 @@ impl Mmu {
         self.publish(core);
     }
 
+    /// With shadow page tables translations follow the tables of themselves. Drops what they do not keep exact, which
+    /// is rare and so not looked at closely. `false` without shadow tables.
+    fn maintain_loose(&mut self, core: &mut Core, classes: ClassMask) -> bool {
+        if self.shadow.is_none() {
+            return false;
+        }
+        self.follow_quietly();
+        for i in 0..self.contexts.len() {
+            if self.contexts[i].loose && classes.has(self.contexts[i].key.class) {
+                self.clear_context(i);
+            }
+        }
+        self.publish(core);
+        true
+    }
+
     /// Drops the translations of the page or block that maps `va`: with an ASID those of it and the global
     /// ones, without one those of all. Every 4 KiB piece of a larger leaf goes, and tagged aliases of the
     /// address (bits 63 to 56) do.
     pub fn flush_va(&mut self, core: &mut Core, va: u64, asid: Option<u16>, classes: ClassMask) {
         self.stats.flushes_va += 1;
+        if self.maintain_loose(core, classes) {
+            return;
+        }
         let phys = &self.phys;
         for c in &mut self.contexts {
             if !classes.has(c.key.class) {
@@ -54,8 +76,7 @@ impl Mmu {
             }
             let global_only = asid.is_some_and(|a| a != c.key.asid);
             if c.drop_va(va, global_only, &mut self.tags, |pa| phys.ram_page(pa)) {
-                self.next_generation += 1;
-                c.renew(self.next_generation);
+                c.renew(self.generations.fresh());
             }
         }
         self.publish(core);
@@ -64,6 +85,9 @@ impl Mmu {
     /// Drops the translations of an ASID that are not global.
     pub fn flush_asid(&mut self, core: &mut Core, asid: u16, classes: ClassMask) {
         self.stats.flushes_asid += 1;
+        if self.maintain_loose(core, classes) {
+            return;
+        }
         for i in 0..self.contexts.len() {
             let key = self.contexts[i].key;
             if key.asid == asid && classes.has(key.class) {
@@ -76,6 +100,9 @@ impl Mmu {
     /// Drops the translations of all ASIDs that are not global.
     pub fn flush_private(&mut self, core: &mut Core, classes: ClassMask) {
         self.stats.flushes_all += 1;
+        if self.maintain_loose(core, classes) {
+            return;
+        }
         for i in 0..self.contexts.len() {
             if classes.has(self.contexts[i].key.class) {
                 self.drop_private(i);
@@ -89,8 +116,7 @@ impl Mmu {
         let phys = &self.phys;
         let c = &mut self.contexts[i];
         if c.drop_private(&mut self.tags, |pa| phys.ram_page(pa)) {
-            self.next_generation += 1;
-            c.renew(self.next_generation);
+            c.renew(self.generations.fresh());
         }
     }
 
@@ -98,8 +124,10 @@ impl Mmu {
     /// a front end that numbers its modes and begins anew with the numbers.
     pub fn renew_code(&mut self, core: &mut Core) {
         for c in &mut self.contexts {
-            self.next_generation += 1;
-            c.renew(self.next_generation);
+            c.renew(self.generations.fresh());
+        }
+        if let Some(shadow) = &mut self.shadow {
+            shadow.renew_all_code(&mut self.generations);
         }
         self.publish(core);
     }
@@ -120,6 +148,11 @@ impl Mmu {
     /// [`Mmu::take_dirty_code`].
     pub fn watch_code(&mut self, pa: u64) {
         self.phys.watch_code(pa);
+        self.withdraw_write_tags(pa);
+    }
+
+    /// Withdraws this vCPU's write tags for a physical page.
+    pub(crate) fn withdraw_write_tags(&mut self, pa: u64) {
         let Some(tag) = self.phys.ram_page(pa).and_then(|n| self.tags.get_mut(n)) else { return };
         if tag.count == 0 {
             return;
@@ -144,6 +177,7 @@ impl Mmu {
     /// vCPU's stores first, then what devices reported to [`crate::PhysMem::mark_written`].
     #[inline]
     pub fn take_dirty_code(&mut self) -> Option<(u64, u64)> {
+        self.sweep();
         self.dirty.pop_front().or_else(|| self.phys.take_written_code())
     }
 }

@@ -7,7 +7,9 @@ use lyrebird_isa::state::{PAGE_MASK, PAGE_SIZE};
 use lyrebird_isa::{Activity, Core, Work};
 
 use crate::phys::{Page, PhysMem};
-use crate::tlb::{CONTEXTS, Context, ContextKey, Side, WriteTag, WriteTags};
+use crate::shadow::{MmuMode, NO_SPACE, Shadow, SpaceDesc};
+use crate::tlb::{CONTEXTS, Context, ContextKey, GENERATION_BITS, Generations, Side, WriteTag, WriteTags};
+use crate::walk::path::Path;
 
 /// What an access does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +52,31 @@ pub struct Translation {
     pub global: bool,
 }
 
+impl Translation {
+    fn allows(&self, kind: AccessKind) -> bool {
+        match kind {
+            AccessKind::Read => self.read,
+            AccessKind::Write => self.write,
+            AccessKind::Exec => self.exec,
+        }
+    }
+}
+
+/// What a page may be used for with one privilege.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rights {
+    /// May be read.
+    pub read: bool,
+    /// May be written, without anything that a walk would have to do first.
+    pub write: bool,
+    /// May be executed.
+    pub exec: bool,
+    /// Memory type.
+    pub mem: MemType,
+    /// Holds in every address space (ASID).
+    pub global: bool,
+}
+
 /// A translation regime in its current state: the front end's page tables, permissions and MMU-off behaviour.
 pub trait Regime {
     /// The architecture's description of why a translation failed, aborts on table reads included.
@@ -77,6 +104,30 @@ pub trait Regime {
         kind: AccessKind,
         unpriv: bool,
     ) -> Result<Translation, Self::Fault>;
+
+    /// As [`Regime::translate`], and writes down the way there, so that the translation can be kept for as long as the
+    /// tables stay as they are. By default the way is not known.
+    ///
+    /// # Errors
+    /// As [`Regime::translate`].
+    fn walk(
+        &self,
+        phys: &PhysMem,
+        va: u64,
+        kind: AccessKind,
+        unpriv: bool,
+        path: &mut Path,
+    ) -> Result<Translation, Self::Fault> {
+        path.clear();
+        self.translate(phys, va, kind, unpriv)
+    }
+
+    /// What the flags of a path, ANDed, allow with the privilege that [`Regime::translate`] would take: the same as it
+    /// returns, but for what the walk would change in the tables for an access.
+    fn rights(&self, flags: u16, unpriv: bool) -> Rights {
+        let _ = (flags, unpriv);
+        Rights { read: false, write: false, exec: false, mem: MemType::Device, global: false }
+    }
 
     /// The first byte of the page behind that of `va`, where an access that crosses it goes on.
     fn next_page(&self, va: u64) -> u64 {
@@ -128,12 +179,30 @@ pub struct MmuStats {
     pub misses: u64,
     /// Translations asked of the regime.
     pub walks: u64,
+    /// Entries of the inline TLB made again from shadow page tables, without a walk.
+    pub refills: u64,
+    /// Walks whose outcome could not be kept exact in shadow page tables.
+    pub loose: u64,
+    /// Walks entered in shadow page tables.
+    pub shadow_fills: u64,
+    /// Stores to tracked tables.
+    pub table_stores: u64,
+    /// Entries of shadow page tables that those emptied.
+    pub table_drops: u64,
+    /// Pages that were stored to so often that they were not tracked any longer.
+    pub untracked: u64,
+    /// Address spaces given up for others.
+    pub spaces_evicted: u64,
+    /// Pages of tables tracked at present.
+    pub tracked: u64,
     /// Whole-TLB maintenance operations.
     pub flushes_all: u64,
     /// Maintenance operations by address.
     pub flushes_va: u64,
     /// Maintenance operations by ASID.
     pub flushes_asid: u64,
+    /// Changes of the address space ([`Mmu::enter`]).
+    pub space_switches: u64,
     /// Calls of [`Mmu::switch`].
     pub context_switches: u64,
     /// Contexts that had to be emptied or made for a switch.
@@ -162,7 +231,14 @@ pub struct Mmu {
     pub(crate) cur: usize,
     unpriv: usize,
     mode: u16,
-    pub(crate) next_generation: u64,
+    pub(crate) generations: Generations,
+    /// Code generations ran out; what was found under them is being dropped.
+    sweeping: bool,
+    pub(crate) mode_of_keeping: MmuMode,
+    pub(crate) shadow: Option<Box<Shadow>>,
+    pub(crate) entered: Option<(SpaceDesc, u16)>,
+    /// [`Core::code_ctx`] is to be brought up to date.
+    pub(crate) unpublished: bool,
     pub(crate) tags: WriteTags,
     pub(crate) dirty: VecDeque<(u64, u64)>,
     pub(crate) stats: MmuStats,
@@ -180,22 +256,29 @@ fn pack(k: ContextKey) -> u32 {
 }
 
 impl Mmu {
-    /// An MMU on `phys`, attached to `core` with the context (ASID 0, class 0) and mode 0.
+    /// An MMU on `phys`, attached to `core` with the context (ASID 0, class 0) and mode 0, without shadow page tables
+    /// ([`Mmu::configure`]).
     pub fn new(phys: Arc<PhysMem>, core: &mut Core) -> Mmu {
         let tags = vec![WriteTag::default(); phys.ram_pages()];
         let key = ContextKey { asid: 0, class: 0 };
         let mut keys = [NO_KEY; CONTEXTS];
         keys[0] = pack(key);
-        let m = Mmu {
+        let mut generations = Generations::new();
+        let mut m = Mmu {
             phys,
-            contexts: vec![Context::new(key, 1)],
+            contexts: vec![Context::new(key, generations.fresh())],
             keys,
             stamps: [0; CONTEXTS],
             clock: 0,
             cur: 0,
             unpriv: 0,
             mode: 0,
-            next_generation: 1,
+            generations,
+            sweeping: false,
+            mode_of_keeping: MmuMode::Walk,
+            shadow: None,
+            entered: None,
+            unpublished: false,
             tags,
             dirty: VecDeque::new(),
             stats: MmuStats::default(),
@@ -211,8 +294,18 @@ impl Mmu {
     }
 
     /// Counters since creation.
-    pub fn stats(&self) -> &MmuStats {
-        &self.stats
+    pub fn stats(&self) -> MmuStats {
+        let Some(shadow) = &self.shadow else { return self.stats };
+        let c = &shadow.counts;
+        MmuStats {
+            shadow_fills: c.fills,
+            table_stores: c.table_stores,
+            table_drops: c.dropped,
+            untracked: c.untracked,
+            spaces_evicted: c.evicted,
+            tracked: shadow.tracked_pages(),
+            ..self.stats
+        }
     }
 
     /// Makes `cur` the context of ordinary accesses and `unpriv` that of unprivileged ones, and points `core`
@@ -236,11 +329,65 @@ impl Mmu {
 
     /// Writes what `core` knows of the current contexts.
     #[inline]
-    pub(crate) fn publish(&self, core: &mut Core) {
+    pub(crate) fn publish(&mut self, core: &mut Core) {
+        self.unpublished = false;
         let c = &self.contexts[self.cur];
         core.tlb = c.table();
         core.tlb_unpriv = self.contexts[self.unpriv].table();
-        core.code_ctx = c.generation << MODE_BITS | u64::from(self.mode);
+        let (lower, upper) = self.code_numbers();
+        core.code_ctx = u64::from(upper) << (MODE_BITS + GENERATION_BITS)
+            | u64::from(lower) << MODE_BITS
+            | u64::from(self.mode);
+    }
+
+    /// The generations of the mapping of code in the lower and the upper half of the addresses.
+    #[inline]
+    fn code_numbers(&self) -> (u32, u32) {
+        if let Some(n) = self.generations.parked() {
+            return (n, n);
+        }
+        let c = &self.contexts[self.cur];
+        let of_space = self.shadow.as_ref().and_then(|s| s.code_of(c.key.asid));
+        of_space.unwrap_or((c.generation, c.generation))
+    }
+
+    /// Notes a fetch through the current context's entry of `va`.
+    pub(crate) fn fetched(&mut self, va: u64) {
+        let numbers = self.code_numbers();
+        let c = &mut self.contexts[self.cur];
+        if let Some(shadow) = &mut self.shadow
+            && c.key.asid != NO_SPACE
+        {
+            if c.fetched_under != numbers {
+                c.forget_fetches();
+                c.fetched_under = numbers;
+            }
+            if !c.has_exec(va) {
+                shadow.fetched(c.key.asid, va, &mut self.generations);
+            }
+        }
+        c.tag_exec(va, true);
+    }
+
+    /// Has everything dropped that was found under a code generation, when there are no more of them.
+    pub(crate) fn sweep(&mut self) {
+        if self.generations.parked().is_none() {
+            return;
+        }
+        if !self.sweeping {
+            self.sweeping = true;
+            self.dirty.extend(self.phys.code_pages().into_iter().map(|pa| (pa, PAGE_SIZE)));
+        } else if self.dirty.is_empty() {
+            self.sweeping = false;
+            self.generations.restart();
+            for c in &mut self.contexts {
+                c.renew(self.generations.fresh());
+            }
+            if let Some(shadow) = &mut self.shadow {
+                shadow.renew_all_code(&mut self.generations);
+            }
+            self.unpublished = true;
+        }
     }
 
     /// The pool slot of a key, taking over the least recently used one (but not `keep`) if it has none.
@@ -261,8 +408,7 @@ impl Mmu {
     fn take_over(&mut self, key: ContextKey, keep: usize) -> usize {
         self.stats.context_misses += 1;
         let i = if self.contexts.len() < CONTEXTS {
-            self.next_generation += 1;
-            self.contexts.push(Context::new(key, self.next_generation));
+            self.contexts.push(Context::new(key, self.generations.fresh()));
             self.contexts.len() - 1
         } else {
             let i = (0..CONTEXTS).filter(|&i| i != keep).min_by_key(|&i| self.stamps[i]).unwrap_or(0);
@@ -277,9 +423,21 @@ impl Mmu {
     pub(crate) fn clear_context(&mut self, i: usize) {
         let phys = &self.phys;
         let c = &mut self.contexts[i];
+        // What was fetched through what the shadow tables do not keep exact may change without their notice.
+        let renew = c.loose && self.shadow.is_some();
         c.clear(&mut self.tags, |pa| phys.ram_page(pa));
-        self.next_generation += 1;
-        c.generation = self.next_generation;
+        c.generation = self.generations.fresh();
+        if renew && let Some(shadow) = &mut self.shadow {
+            shadow.renew_code_of(c.key.asid, &mut self.generations);
+        }
+    }
+
+    /// Empties a context, and leaves it to whoever needs one.
+    pub(crate) fn forget_context(&mut self, i: usize) {
+        self.clear_context(i);
+        self.keys[i] = NO_KEY;
+        self.stamps[i] = 0;
+        self.contexts[i].key.asid = NO_SPACE;
     }
 
     /// What is cached for the page of `va`, walking if needed, with permission for `kind`.
@@ -291,27 +449,42 @@ impl Mmu {
         kind: AccessKind,
         unpriv: bool,
     ) -> Result<Side, MemError<R::Fault>> {
+        if self.unpublished {
+            self.publish(core);
+        }
         let slot = if unpriv { self.unpriv } else { self.cur };
         if let Some(s) = self.contexts[slot].lookup(va)
             && s.allows(kind)
         {
             if kind == AccessKind::Write
-                && !self.phys.is_code(s.pa())
                 && let Some(n) = self.phys.ram_page(s.pa())
+                && !self.phys.page_watched(n)
             {
                 self.contexts[slot].tag_write(va, n, &mut self.tags);
             }
             return Ok(s);
         }
-        self.stats.walks += 1;
-        let t = core
+        let key = self.contexts[slot].key;
+        if let Some(t) = self.shadowed(regime, key, va, unpriv)
+            && t.allows(kind)
+        {
+            self.stats.refills += 1;
+            return Ok(self.enter_page(core, slot, va, &t));
+        }
+        let (t, exact) = core
             .activity
-            .during(Work::Walk, || regime.translate(&self.phys, va, kind, unpriv))
+            .during(Work::Walk, || self.walk(regime, key, va, kind, unpriv))
             .map_err(|f| MemError { va, kind, fault: MemFault::Translation(f) })?;
+        self.contexts[slot].loose |= !exact;
+        Ok(self.enter_page(core, slot, va, &t))
+    }
+
+    /// Enters a translation in the TLB.
+    fn enter_page(&mut self, core: &mut Core, slot: usize, va: u64, t: &Translation) -> Side {
         let pa = t.pa & PAGE_MASK;
         let (host, tag_write) = match self.phys.page(pa) {
             Page::Ram(p) => {
-                let page = self.phys.ram_page(pa).filter(|_| t.write && !self.phys.is_code(pa));
+                let page = self.phys.ram_page(pa).filter(|n| t.write && !self.phys.page_watched(*n));
                 (Some(p.cast_const()), page)
             }
             Page::Rom(p) => (Some(p), None),
@@ -319,12 +492,50 @@ impl Mmu {
         };
         let phys = &self.phys;
         let c = &mut self.contexts[slot];
-        let (side, remapped) = c.fill(va, &t, host, tag_write, &mut self.tags, |pa| phys.ram_page(pa));
+        let (side, remapped) = c.fill(va, t, host, tag_write, &mut self.tags, |pa| phys.ram_page(pa));
         if remapped {
-            self.next_generation += 1;
-            c.renew(self.next_generation);
+            c.renew(self.generations.fresh());
+            if let Some(shadow) = &mut self.shadow {
+                shadow.renew_code_of(c.key.asid, &mut self.generations);
+            }
+            self.unpublished = true;
+        }
+        if self.unpublished {
             self.publish(core);
         }
-        Ok(side)
+        side
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_generations_that_come_back_find_no_code() {
+        const RAM: u64 = 0x4000_0000;
+        let phys = PhysMem::builder().ram(RAM, 0x10_0000).build().expect("fits");
+        let mut core = Core::new();
+        let mut mmu = Mmu::new(phys, &mut core);
+        let mut parked = Vec::new();
+        for round in 0..3 {
+            mmu.generations.nearly_spent();
+            mmu.watch_code(RAM + 0x3000);
+            mmu.watch_code(RAM + 0x5000);
+            let mut seen = Vec::new();
+            while mmu.generations.parked().is_none() {
+                mmu.renew_code(&mut core);
+                assert!(!seen.contains(&core.code_ctx), "{round}: {:#x}", core.code_ctx);
+                seen.push(core.code_ctx);
+            }
+            assert_ne!(parked.last(), Some(&core.code_ctx));
+            parked.push(core.code_ctx);
+            // All translated code goes before a number comes back.
+            assert_eq!(mmu.take_dirty_code(), Some((RAM + 0x3000, PAGE_SIZE)));
+            assert_eq!(mmu.take_dirty_code(), Some((RAM + 0x5000, PAGE_SIZE)));
+            assert!(mmu.generations.parked().is_some());
+            assert_eq!(mmu.take_dirty_code(), None);
+            assert!(mmu.generations.parked().is_none());
+        }
     }
 }

@@ -1,10 +1,11 @@
 //! [`PhysMem`]: the physical address space of a machine.
 
 mod builder;
+mod watch;
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use lyrebird_isa::Size;
 use lyrebird_isa::state::{PAGE_BITS, PAGE_MASK, PAGE_SIZE};
@@ -12,6 +13,8 @@ use lyrebird_isa::state::{PAGE_BITS, PAGE_MASK, PAGE_SIZE};
 use crate::host::{self, HostMemory};
 
 pub use builder::{PhysMemBuilder, PhysMemError};
+use watch::Watch;
+pub(crate) use watch::{TableWrites, coalesce};
 
 /// A memory-mapped device. Handlers run with no lock of the bus held; state is the device's to protect.
 ///
@@ -92,11 +95,8 @@ pub struct PhysMem {
     /// Sorted by base, disjoint.
     regions: Vec<Region>,
     ram_bytes: usize,
-    /// One bit per RAM page: it holds translated code.
-    code: Box<[AtomicU64]>,
-    dirty_pending: AtomicBool,
-    /// Writes to code pages that did not come from a vCPU's store: (physical address, length).
-    dirty: Mutex<Vec<(u64, u64)>>,
+    /// Which RAM pages hold translated code or translation tables.
+    watch: Watch,
     /// Held by a vCPU for an atomic access that the host's atomics cannot do, before any lock of a device.
     pub(crate) split: Mutex<()>,
 }
@@ -115,6 +115,12 @@ impl PhysMem {
     /// RAM pages; [`PhysMem::ram_page`] is below it.
     pub(crate) fn ram_pages(&self) -> usize {
         self.ram_bytes >> PAGE_BITS
+    }
+
+    /// RAM: physical address and length in bytes of each piece.
+    fn ram_ranges(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        let ram = self.regions.iter().filter(|r| matches!(r.kind, Kind::Ram(_)));
+        ram.map(|r| (r.base, r.last - r.base + 1))
     }
 
     #[inline]
@@ -321,15 +327,18 @@ impl PhysMem {
         Ok(unsafe { host::read(p, Size::B8) })
     }
 
-    /// Atomic compare-and-swap of at most 8 bytes of RAM, naturally aligned, for table walkers and the like; the
-    /// old value, zero-extended. `None` where there is no RAM. Stores are noted as by [`PhysMem::write`].
+    /// Atomic compare-and-swap of at most 8 bytes of RAM, naturally aligned, for what table walkers change in tables:
+    /// accessed and dirty flags, which nobody has to be told of who keeps translations; the old value, zero-extended.
+    /// `None` where there is no RAM. Stores to translated code are noted as by [`PhysMem::write`].
     pub fn compare_exchange(&self, pa: u64, size: Size, expected: u64, new: u64) -> Option<u64> {
         let size = size.min(Size::B8);
         let p = self.ram_ptr(pa, size.bytes()).filter(|_| pa & (size.bytes() - 1) == 0)?;
         // SAFETY: RAM, valid for the size; the mapping is page-aligned, so the host address is as aligned as `pa`.
         let old = unsafe { host::cas(p, size, expected, new) };
-        if old == size.width().zext(expected) {
-            self.mark_written(pa, size.bytes());
+        if old == size.width().zext(expected)
+            && let Some(n) = self.ram_page(pa)
+        {
+            self.watch.code_written(n, pa, size.bytes());
         }
         Some(old)
     }
@@ -372,99 +381,6 @@ impl PhysMem {
         }
         Ok(())
     }
-
-    fn code_bit(&self, pa: u64) -> Option<(&AtomicU64, u64)> {
-        let n = self.ram_page(pa)?;
-        Some((self.code.get(n / 64)?, 1 << (n % 64)))
-    }
-
-    /// Notes that the page around `pa` holds translated code. Pages that are no RAM cannot change and are not
-    /// noted.
-    ///
-    /// vCPUs go through [`crate::Mmu::watch_code`], which also withdraws the write permission cached in the TLB.
-    pub fn watch_code(&self, pa: u64) {
-        if let Some((word, bit)) = self.code_bit(pa) {
-            word.fetch_or(bit, Ordering::SeqCst);
-        }
-    }
-
-    /// Notes that the page around `pa` holds no translated code any more.
-    pub fn unwatch_code(&self, pa: u64) {
-        if let Some((word, bit)) = self.code_bit(pa) {
-            word.fetch_and(!bit, Ordering::SeqCst);
-        }
-    }
-
-    /// Whether the page around `pa` holds translated code.
-    #[inline]
-    pub fn is_code(&self, pa: u64) -> bool {
-        self.code_bit(pa).is_some_and(|(word, bit)| word.load(Ordering::Relaxed) & bit != 0)
-    }
-
-    /// Reports that someone other than a vCPU wrote `len` bytes of RAM at `pa`; what of it lies on pages with
-    /// translated code comes out of [`PhysMem::take_written_code`].
-    pub fn mark_written(&self, pa: u64, len: u64) {
-        let mut at = pa;
-        let mut left = len;
-        while left > 0 {
-            let n = left.min(PAGE_SIZE - (at & !PAGE_MASK));
-            if self.is_code(at) {
-                self.note_dirty(at, n);
-                self.dirty_pending.store(true, Ordering::Release);
-            }
-            at = at.wrapping_add(n);
-            left -= n;
-        }
-    }
-
-    #[cold]
-    fn note_dirty(&self, pa: u64, len: u64) {
-        let mut dirty = self.dirty.lock().unwrap_or_else(PoisonError::into_inner);
-        if !dirty.last_mut().is_some_and(|last| coalesce(last, pa, len)) {
-            dirty.push((pa, len));
-        }
-        // While no vCPU runs, devices may go on writing: whole pages, each once, bound the list.
-        if dirty.len() >= DIRTY_MAX {
-            for d in dirty.iter_mut() {
-                *d = (d.0 & PAGE_MASK, PAGE_SIZE);
-            }
-            dirty.sort_unstable();
-            dirty.dedup();
-        }
-    }
-
-    /// The next write reported by [`PhysMem::mark_written`] that hit translated code: physical address and
-    /// length in bytes, within one page.
-    #[inline]
-    pub fn take_written_code(&self) -> Option<(u64, u64)> {
-        if !self.dirty_pending.load(Ordering::Acquire) {
-            return None;
-        }
-        let mut dirty = self.dirty.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = dirty.pop();
-        if dirty.is_empty() {
-            self.dirty_pending.store(false, Ordering::Release);
-        }
-        next
-    }
-}
-
-/// Reports of writes kept apart before they are made into whole pages.
-const DIRTY_MAX: usize = 4096;
-
-/// Extends the report `last` (physical address, length) by a write that touches it on the same page.
-pub(crate) fn coalesce(last: &mut (u64, u64), pa: u64, len: u64) -> bool {
-    if (last.0 ^ pa) & PAGE_MASK != 0 {
-        return false;
-    }
-    // Within the page, so that nothing overflows at the top of the address space.
-    let (a, b) = (last.0 & !PAGE_MASK, pa & !PAGE_MASK);
-    let (a_end, b_end) = (a + last.1, b + len);
-    if b > a_end || a > b_end {
-        return false;
-    }
-    *last = (last.0.min(pa), a_end.max(b_end) - a.min(b));
-    true
 }
 
 /// Splits `len` (1 to 8) bytes at `offset` into naturally aligned accesses: (distance from `offset`, size).

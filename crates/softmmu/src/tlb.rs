@@ -17,6 +17,51 @@ pub struct ContextKey {
     pub class: u8,
 }
 
+/// Numbers for code contexts: 24 bits each, never 0, and none twice as long as there are some left.
+#[derive(Debug)]
+pub(crate) struct Generations {
+    next: u32,
+    last: u32,
+    spent: bool,
+}
+
+/// Bits of a number.
+pub(crate) const GENERATION_BITS: u32 = 24;
+
+impl Generations {
+    pub(crate) const fn new() -> Generations {
+        Generations { next: 0, last: (1 << GENERATION_BITS) - 1, spent: false }
+    }
+
+    /// A new number; [`Generations::parked`] when there is none left.
+    pub(crate) fn fresh(&mut self) -> u32 {
+        // The two last ones are for parking.
+        if self.next + 1 >= (1 << GENERATION_BITS) - 2 {
+            self.spent = true;
+            return self.last;
+        }
+        self.next += 1;
+        self.next
+    }
+
+    /// The number that stands for all while there is none left: not the one that did the time before.
+    pub(crate) fn parked(&self) -> Option<u32> {
+        self.spent.then_some(self.last)
+    }
+
+    /// Begins anew, when nothing is left that was found under any number.
+    pub(crate) fn restart(&mut self) {
+        self.next = 0;
+        self.last ^= 1;
+        self.spent = false;
+    }
+
+    #[cfg(test)]
+    pub(crate) fn nearly_spent(&mut self) {
+        self.next = (1 << GENERATION_BITS) - 6;
+    }
+}
+
 /// Contexts kept per vCPU: enough for a dozen processes with user and kernel halves.
 pub(crate) const CONTEXTS: usize = 32;
 
@@ -206,7 +251,11 @@ pub(crate) type WriteTags = Vec<WriteTag>;
 pub(crate) struct Context {
     pub(crate) key: ContextKey,
     /// Code generation; see [`crate::Mmu::switch`].
-    pub(crate) generation: u64,
+    pub(crate) generation: u32,
+    /// The generations of its address space for which the exec tags hold, where that has its own.
+    pub(crate) fetched_under: (u32, u32),
+    /// There may be translations that the shadow tables do not keep exact.
+    pub(crate) loose: bool,
     table: Table,
     side: Box<[Side; TLB_ENTRIES]>,
     /// Entries that may not be empty.
@@ -222,10 +271,12 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    pub(crate) fn new(key: ContextKey, generation: u64) -> Context {
+    pub(crate) fn new(key: ContextKey, generation: u32) -> Context {
         Context {
             key,
             generation,
+            fetched_under: (0, 0),
+            loose: false,
             table: Table::new(),
             side: Box::new([Side::EMPTY; TLB_ENTRIES]),
             used: [0; TLB_ENTRIES / 64],
@@ -329,6 +380,12 @@ impl Context {
         }
     }
 
+    /// Whether a fetch through the entry of `va` was noted.
+    #[inline]
+    pub(crate) fn has_exec(&self, va: u64) -> bool {
+        self.table.get(tlb_index(va)).exec == va & PAGE_MASK
+    }
+
     /// Notes a fetch through the entry of `va`, and lets later ones find it inline if `inline`.
     pub(crate) fn tag_exec(&mut self, va: u64, inline: bool) {
         let i = tlb_index(va);
@@ -383,11 +440,17 @@ impl Context {
         self.exec.clear();
         self.exec_private = false;
         self.has_global = false;
+        self.loose = false;
     }
 
     /// Starts a new generation in which nothing was fetched yet.
-    pub(crate) fn renew(&mut self, generation: u64) {
+    pub(crate) fn renew(&mut self, generation: u32) {
         self.generation = generation;
+        self.forget_fetches();
+    }
+
+    /// Has all fetches come the slow way again.
+    pub(crate) fn forget_fetches(&mut self) {
         self.exec.clear();
         self.exec_private = false;
         for w in 0..self.used.len() {
@@ -438,6 +501,18 @@ impl Context {
             self.drop_where(hit, tags, &ram_page);
         }
         self.exec.any(va)
+    }
+
+    /// Drops all entries of a range of addresses of 2^`bits` bytes.
+    pub(crate) fn drop_range(
+        &mut self,
+        va: u64,
+        bits: u8,
+        tags: &mut WriteTags,
+        ram_page: impl Fn(u64) -> Option<usize>,
+    ) {
+        let bits = u32::from(bits);
+        self.drop_where(|s| bits >= 56 || (untagged(s.va) ^ untagged(va)) >> bits == 0, tags, ram_page);
     }
 
     /// Drops what is not global. Returns whether code was fetched through something that was not.

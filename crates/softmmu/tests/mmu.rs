@@ -1,5 +1,6 @@
 //! The MMU of a vCPU with a hand-made regime: which accesses work, what they do, and what faults say.
 
+#[allow(dead_code, reason = "not all of it is of use here")]
 mod common;
 
 use std::sync::{Arc, Mutex};

@@ -1,11 +1,12 @@
 //! Random guests against a model without a TLB: whatever is mapped, switched and invalidated in whatever order,
 //! no access may see a translation that architecture-conforming maintenance has removed.
 
+#[allow(dead_code, reason = "not all of it is of use here")]
 mod common;
 
 use std::collections::HashMap;
 
-use common::{Leaf, Refused, Spaces, inline_load, inline_tags};
+use common::{Leaf, Refused, Rng, Spaces, inline_load, inline_tags};
 use lyrebird_isa::{Core, MemOp, Size};
 use lyrebird_softmmu::{AccessKind, ClassMask, ContextKey, MemFault, Mmu, PhysMem};
 
@@ -13,24 +14,6 @@ const RAM: u64 = 0x4000_0000;
 const RAM_LEN: u64 = 0x80_0000;
 const ASIDS: u64 = 24;
 const B8: MemOp = MemOp::new(Size::B8);
-
-struct Rng(u64);
-
-impl Rng {
-    fn next(&mut self) -> u64 {
-        // xorshift64*
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-    fn below(&mut self, n: u64) -> u64 {
-        (self.next() >> 32) % n
-    }
-    fn chance(&mut self, percent: u64) -> bool {
-        self.below(100) < percent
-    }
-}
 
 /// Where leaves may be: (address, log2 of the size). Many share TLB indices.
 fn slots() -> Vec<(u64, u8)> {

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use common::inline_tags;
 use lyrebird_isa::state::PAGE_SIZE;
 use lyrebird_isa::{Core, MemOp, Rmw, Size, V128};
+use lyrebird_softmmu::walk::path::Path;
 use lyrebird_softmmu::walk::x86::{Access, Control, PageFault, Privilege, code, four_level};
 use lyrebird_softmmu::{
     AccessKind, ClassMask, ContextKey, MODE_BITS, MemError, MemFault, MmioDevice, Mmu, PhysMem, Regime,
@@ -80,7 +81,7 @@ impl Regime for Paging {
             3 => Privilege::User,
             _ => Privilege::Supervisor { ac: false },
         };
-        four_level::translate(phys, &c, self.cr3, va, Access { kind, privilege })
+        four_level::translate(phys, &c, self.cr3, va, Access { kind, privilege }, &mut Path::default())
     }
 
     fn next_page(&self, va: u64) -> u64 {

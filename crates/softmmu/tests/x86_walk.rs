@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
 use lyrebird_isa::Size;
+use lyrebird_softmmu::walk::path::Path;
 use lyrebird_softmmu::walk::x86::pae::{Pdptes, ReservedPdpte};
 use lyrebird_softmmu::walk::x86::{
     Access, Control, PageFault, Privilege, Tables, code, four_level, pae, two_level,
@@ -140,10 +141,10 @@ impl Walk {
     fn go(&self, va: u64, kind: AccessKind, privilege: Privilege) -> Result<Translation, PageFault> {
         let a = Access { kind, privilege };
         match self.format {
-            TwoLevel => two_level::translate(&self.mem, &self.c, CR3 | 0x18, va, a),
-            Pae => pae::translate(&self.mem, &self.c, &self.pdptes, va, a),
+            TwoLevel => two_level::translate(&self.mem, &self.c, CR3 | 0x18, va, a, &mut Path::default()),
+            Pae => pae::translate(&self.mem, &self.c, &self.pdptes, va, a, &mut Path::default()),
             // With a PCID.
-            FourLevel => four_level::translate(&self.mem, &self.c, CR3 | 0x123, va, a),
+            FourLevel => four_level::translate(&self.mem, &self.c, CR3 | 0x123, va, a, &mut Path::default()),
         }
     }
 }
@@ -512,18 +513,18 @@ fn tables_in_physical_memory() {
     let sup = |kind| Access { kind, privilege: SUP };
     let reserved = Err(PageFault { code: code::P | code::RSVD });
     // Where there is nothing, all ones are read, which has reserved bits.
-    assert_eq!(four_level::translate(&*phys, &ON, 0x80_0000, 0, sup(Read)), reserved);
-    assert_eq!(two_level::translate(&*phys, &ON, 0x80_0000, 0, sup(Read)), reserved);
+    assert_eq!(four_level::translate(&*phys, &ON, 0x80_0000, 0, sup(Read), &mut Path::default()), reserved);
+    assert_eq!(two_level::translate(&*phys, &ON, 0x80_0000, 0, sup(Read), &mut Path::default()), reserved);
     assert_eq!(Pdptes::load(&*phys, &ON, 0x80_0000), Err(ReservedPdpte));
     // Without CR4.PSE there are none: tables and page are at the top of memory.
     let c = Control { pse: false, ..ON };
-    let t = two_level::translate(&*phys, &c, 0x80_0000, 0x123, sup(Write)).unwrap();
+    let t = two_level::translate(&*phys, &c, 0x80_0000, 0x123, sup(Write), &mut Path::default()).unwrap();
     assert_eq!((t.pa, t.global), (0xffff_f123, true));
     // 4-byte entries leave their neighbours alone.
     phys.write(0x1_0000, Size::B8, 0x1_1003 | 0x1_1003 << 32).unwrap();
     phys.write(0x1_1000, Size::B8, 0x7003 | 0x8003 << 32).unwrap();
     phys.watch_code(0x1_1000);
-    let t = two_level::translate(&*phys, &ON, 0x1_0000, 0x1123, sup(Write)).unwrap();
+    let t = two_level::translate(&*phys, &ON, 0x1_0000, 0x1123, sup(Write), &mut Path::default()).unwrap();
     assert_eq!(t.pa, 0x8123);
     assert_eq!(phys.read(0x1_0000, Size::B8), Ok(0x1_1023 | 0x1_1003 << 32));
     assert_eq!(phys.read(0x1_1000, Size::B8), Ok(0x7003 | 0x8063 << 32));
@@ -533,7 +534,7 @@ fn tables_in_physical_memory() {
     let rom = (0x1000u64 | 3).to_le_bytes();
     let phys = PhysMem::builder().rom(0, &rom).ram(0x1000, 0x1000).build().unwrap();
     phys.write(0x1000, Size::B4, 0x9003).unwrap();
-    let t = two_level::translate(&*phys, &ON, 0, 0x10, sup(Read)).unwrap();
+    let t = two_level::translate(&*phys, &ON, 0, 0x10, sup(Read), &mut Path::default()).unwrap();
     assert_eq!(t.pa, 0x9010);
     assert_eq!(phys.read(0, Size::B4), Ok(0x1003));
 }

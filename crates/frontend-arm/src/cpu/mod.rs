@@ -103,6 +103,8 @@ pub struct ArmCpu {
     pub mmu: Mmu,
     /// The regime of the current exception level.
     pub(crate) regime: Regime1,
+    /// What stands for its address space in contexts of the MMU.
+    pub(crate) space: u16,
     /// What [`Cpu::mode`] returns.
     pub(crate) mode: u64,
 }
@@ -139,6 +141,7 @@ impl ArmCpu {
             lines,
             mmu,
             regime: Regime1::OFF,
+            space: 0,
             mode: 0,
         };
         cpu.core.set_reg(regs::DAIF, pstate::spsr::DAIF);

@@ -1,8 +1,10 @@
 //! Translation regimes: from TCR, TTBR, MAIR, SCTLR and PSTATE to translations, contexts and fault codes.
 
+use lyrebird_softmmu::walk::path::Path;
 use lyrebird_softmmu::walk::vmsa64::{self, Access, Granule, Half, Params, WalkFault, WalkFaultKind, Walked};
 use lyrebird_softmmu::{
-    AccessKind, ClassMask, ContextKey, MemError, MemFault, MemType, PhysMem, Regime, Translation,
+    AccessKind, ClassMask, ContextKey, MemError, MemFault, MemType, MmuConfig, PhysMem, Regime, Rights,
+    SpaceDesc, Translation,
 };
 
 use super::{sctlr, tcr};
@@ -87,12 +89,34 @@ impl Regime1 {
         kind: AccessKind,
         unpriv: bool,
     ) -> Result<Walked, WalkFault> {
+        self.lookup_path(phys, va, kind, unpriv, &mut Path::default())
+    }
+
+    fn lookup_path(
+        &self,
+        phys: &PhysMem,
+        va: u64,
+        kind: AccessKind,
+        unpriv: bool,
+        path: &mut Path,
+    ) -> Result<Walked, WalkFault> {
+        path.clear();
         if !self.on {
             return self.flat(va);
         }
         let el0 = self.el0 || unpriv;
         let access = Access { kind, el0, pan: self.pan && !el0 };
-        vmsa64::walk(&self.params, va, access, |pa| phys.read_word(pa).ok())
+        vmsa64::walk_path(&self.params, va, access, |pa| phys.read_word(pa).ok(), path)
+    }
+
+    /// Where all accesses must be aligned, memory is treated as Device: its accesses go the slow way, which checks.
+    fn memory(&self, mem: MemType) -> MemType {
+        if self.align { MemType::Device } else { mem }
+    }
+
+    /// The address space for shadow tables. The upper half begins with the same tables at EL0 and EL1.
+    fn space(&self, el: u8) -> Option<SpaceDesc> {
+        self.on.then(|| self.params.space(el.max(1)))
     }
 
     /// Stage 1 off: data is Device-nGnRnE, everything is executable, and the address must be one that the core
@@ -149,19 +173,33 @@ impl Regime for Regime1 {
         kind: AccessKind,
         unpriv: bool,
     ) -> Result<Translation, WalkFault> {
-        let w = self.lookup(phys, va, kind, unpriv)?;
-        // Where all accesses must be aligned, memory is treated as Device: its accesses go the slow way, which
-        // checks.
-        let mem = if self.align { MemType::Device } else { w.mem };
+        self.walk(phys, va, kind, unpriv, &mut Path::default())
+    }
+
+    fn walk(
+        &self,
+        phys: &PhysMem,
+        va: u64,
+        kind: AccessKind,
+        unpriv: bool,
+        path: &mut Path,
+    ) -> Result<Translation, WalkFault> {
+        let w = self.lookup_path(phys, va, kind, unpriv, path)?;
         Ok(Translation {
             pa: w.pa,
             page_bits: w.page_bits,
             read: w.read,
             write: w.write,
             exec: w.exec,
-            mem,
+            mem: self.memory(w.mem),
             global: w.global,
         })
+    }
+
+    fn rights(&self, flags: u16, unpriv: bool) -> Rights {
+        let el0 = self.el0 || unpriv;
+        let r = vmsa64::rights(&self.params, flags, el0, self.pan && !el0);
+        Rights { mem: self.memory(r.mem), ..r }
     }
 }
 
@@ -218,8 +256,18 @@ impl ArmCpu {
 
     /// TTBR, TCR, MAIR or SCTLR changed.
     pub(crate) fn tables_changed(&mut self) {
-        self.regime = self.regime_of(self.pstate.el);
+        let el = self.pstate.el;
+        self.regime = self.regime_of(el);
+        let space = self.regime.space(el);
+        let asid = if el < 2 && self.regime.on { self.asid() } else { 0 };
+        self.space = self.mmu.enter(&mut self.core, space.as_ref(), asid);
         self.context_changed();
+    }
+
+    /// Sets how translations are kept.
+    pub fn configure_mmu(&mut self, config: &MmuConfig) {
+        self.mmu.configure(&mut self.core, config);
+        self.tables_changed();
     }
 
     /// Brings mode bits and the MMU's context up to date after a change of PSTATE or of what the mode shows.
@@ -231,11 +279,11 @@ impl ArmCpu {
         self.update_mode();
         let r = &self.regime;
         let align = if r.align { class::ALIGN } else { 0 };
-        let asid = if el < 2 { self.asid() } else { 0 };
+        let asid = self.space;
         let key = |c: u8| ContextKey { asid, class: c + align };
         let (cur, unpriv) = match el {
             _ if !r.on => {
-                let k = ContextKey { asid: 0, class: class::OFF + class::HIGHER * el.saturating_sub(1) };
+                let k = ContextKey { asid, class: class::OFF + class::HIGHER * el.saturating_sub(1) };
                 (k, k)
             }
             0 => (key(class::EL0), key(class::EL0)),

@@ -213,7 +213,7 @@ impl X86Cpu {
         }
         let next = self.modes.0.len() as u16;
         let id = *self.modes.0.entry((m, limit)).or_insert(next);
-        let key = ContextKey { asid: self.paging.asid(), class: self.paging.class(self.cpl, flags) };
+        let key = ContextKey { asid: self.paging.space_id(), class: self.paging.class(self.cpl, flags) };
         let implicit = ContextKey { class: self.paging.implicit_class(), ..key };
         self.paging.user = self.cpl == 3;
         self.paging.ac = flags & rflags::AC != 0;

@@ -182,7 +182,7 @@ impl X86Cpu {
         }
         self.control_changed(Control { cr3: value, ..self.control })?;
         if !keep {
-            let asid = self.paging.asid();
+            let asid = self.paging.pcid();
             self.mmu.flush_asid(&mut self.core, asid, CLASSES);
         }
         Ok(())
@@ -248,7 +248,7 @@ impl X86Cpu {
     /// INVLPG. An address that is not canonical has no translation.
     pub(crate) fn invlpg(&mut self, va: u64) -> Outcome<()> {
         self.privileged()?;
-        let asid = self.paging.asid();
+        let asid = self.paging.pcid();
         self.mmu.flush_va(&mut self.core, va, Some(asid), CLASSES);
         Ok(())
     }

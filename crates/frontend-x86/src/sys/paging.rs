@@ -1,8 +1,11 @@
 //! Paging as the CPU's registers say (SDM Vol. 3, chapter 4); the walkers are `softmmu`'s.
 
+use lyrebird_softmmu::walk::path::Path;
 use lyrebird_softmmu::walk::x86::pae::Pdptes;
-use lyrebird_softmmu::walk::x86::{Access, Control, Privilege, four_level, pae, two_level};
-use lyrebird_softmmu::{AccessKind, ClassMask, MemType, PhysMem, Regime, Translation};
+use lyrebird_softmmu::walk::x86::{Access, Control, Privilege, four_level, pae, rights_of, two_level};
+use lyrebird_softmmu::{
+    AccessKind, ClassMask, MemType, MmuConfig, PhysMem, Regime, Rights, SpaceDesc, Translation,
+};
 
 use super::access::canonical;
 use super::control::{cr0, cr4, efer};
@@ -40,7 +43,8 @@ pub struct Paging {
     format: Format,
     control: Control,
     cr3: u64,
-    asid: u16,
+    pcid: u16,
+    space: u16,
     /// CPL is 3.
     pub(crate) user: bool,
     /// EFLAGS.AC.
@@ -77,15 +81,44 @@ impl Paging {
             gib_pages: false,
         },
         cr3: 0,
-        asid: 0,
+        pcid: 0,
+        space: 0,
         user: false,
         ac: false,
         wires: u64::MAX,
     };
 
-    /// The number of the address space: the PCID, 0 without.
-    pub fn asid(&self) -> u16 {
-        self.asid
+    /// The PCID, 0 without.
+    pub fn pcid(&self) -> u16 {
+        self.pcid
+    }
+
+    /// What stands for the address space in contexts of the MMU.
+    pub(crate) fn space_id(&self) -> u16 {
+        self.space
+    }
+
+    /// The address space for shadow tables. None is kept while an address line is masked.
+    fn space(&self) -> Option<SpaceDesc> {
+        let c = &self.control;
+        let desc = match &self.format {
+            Format::Off => return None,
+            Format::TwoLevel => two_level::space(c, self.cr3),
+            Format::Pae(p) => pae::space(c, p),
+            Format::FourLevel => four_level::space(c, self.cr3),
+        };
+        (self.wires == u64::MAX).then_some(desc)
+    }
+
+    /// With whose privilege an access is made.
+    fn privilege(&self, implicit: bool) -> Privilege {
+        if implicit {
+            Privilege::Implicit
+        } else if self.user {
+            Privilege::User
+        } else {
+            Privilege::Supervisor { ac: self.ac }
+        }
     }
 
     /// The class of the TLB context of explicit accesses.
@@ -118,14 +151,23 @@ impl Regime for Paging {
         kind: AccessKind,
         implicit: bool,
     ) -> Result<Translation, PageFault> {
-        let privilege = if implicit {
-            Privilege::Implicit
-        } else if self.user {
-            Privilege::User
-        } else {
-            Privilege::Supervisor { ac: self.ac }
-        };
-        let access = Access { kind, privilege };
+        self.walk(phys, va, kind, implicit, &mut Path::default())
+    }
+
+    fn rights(&self, flags: u16, implicit: bool) -> Rights {
+        rights_of(&self.control, self.privilege(implicit), flags)
+    }
+
+    fn walk(
+        &self,
+        phys: &PhysMem,
+        va: u64,
+        kind: AccessKind,
+        implicit: bool,
+        path: &mut Path,
+    ) -> Result<Translation, PageFault> {
+        path.clear();
+        let access = Access { kind, privilege: self.privilege(implicit) };
         let c = &self.control;
         let r = match &self.format {
             Format::Off => Ok(Translation {
@@ -137,13 +179,13 @@ impl Regime for Paging {
                 mem: MemType::Normal,
                 global: true,
             }),
-            Format::TwoLevel => two_level::translate(phys, c, self.cr3, va & 0xffff_ffff, access),
-            Format::Pae(p) => pae::translate(phys, c, p, va & 0xffff_ffff, access),
+            Format::TwoLevel => two_level::translate(phys, c, self.cr3, va & 0xffff_ffff, access, path),
+            Format::Pae(p) => pae::translate(phys, c, p, va & 0xffff_ffff, access, path),
             Format::FourLevel => {
                 if !canonical(va) {
                     return Err(PageFault::NonCanonical);
                 }
-                four_level::translate(phys, c, self.cr3, va, access)
+                four_level::translate(phys, c, self.cr3, va, access, path)
             }
         };
         match r {
@@ -188,13 +230,26 @@ impl X86Cpu {
             format,
             control,
             cr3: c.cr3,
-            asid: if c.cr4 & cr4::PCIDE != 0 { c.cr3 as u16 & 0xfff } else { 0 },
+            pcid: if c.cr4 & cr4::PCIDE != 0 { c.cr3 as u16 & 0xfff } else { 0 },
+            space: 0,
             user: self.cpl == 3,
             ac: self.core.reg(regs::FLAGS) & rflags::AC != 0,
             wires: if self.platform.a20_masked() { !(1 << 20) } else { u64::MAX },
         };
-        self.context_changed();
+        self.enter_space();
         Ok(())
+    }
+
+    fn enter_space(&mut self) {
+        let (space, pcid) = (self.paging.space(), self.paging.pcid);
+        self.paging.space = self.mmu.enter(&mut self.core, space.as_ref(), pcid);
+        self.context_changed();
+    }
+
+    /// Sets how translations are kept.
+    pub fn configure_mmu(&mut self, config: &MmuConfig) {
+        self.mmu.configure(&mut self.core, config);
+        self.enter_space();
     }
 
     /// Follows the A20 gate, which what was just written to a port may have moved.

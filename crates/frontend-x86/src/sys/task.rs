@@ -217,7 +217,7 @@ impl X86Cpu {
         if wide && self.control.cr0 & cr0::PG != 0 {
             self.control.cr3 = cr3;
             let r = self.paging_changed();
-            let asid = self.paging.asid();
+            let asid = self.paging.pcid();
             self.mmu.flush_asid(&mut self.core, asid, CLASSES);
             r?;
         }

@@ -4,13 +4,18 @@ use std::fmt;
 
 use lyrebird_frontend_arm::ArmCpu;
 use lyrebird_frontend_arm::cpu::counters::Counters;
+use lyrebird_softmmu::MmuConfig;
 use lyrebird_softmmu::mmu::MmuStats;
 
 use super::{Account, CpuStats, Line, merge, sum};
 
 impl Account for ArmCpu {
-    fn mmu(&self) -> &MmuStats {
+    fn mmu(&self) -> MmuStats {
         self.mmu.stats()
+    }
+
+    fn configure_mmu(&mut self, config: &MmuConfig) {
+        ArmCpu::configure_mmu(self, config);
     }
 
     fn count(&self, into: &mut CpuStats) {

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use lyrebird_jit::EngineStats;
 use lyrebird_jit::engine::{Jump, NoRegion};
+use lyrebird_softmmu::MmuConfig;
 use lyrebird_softmmu::mmu::MmuStats;
 
 use crate::host;
@@ -83,7 +84,9 @@ impl CpuStats {
 /// A CPU that keeps counters.
 pub(crate) trait Account {
     /// Events of address translation.
-    fn mmu(&self) -> &MmuStats;
+    fn mmu(&self) -> MmuStats;
+    /// Sets how it keeps translations.
+    fn configure_mmu(&mut self, config: &MmuConfig);
     /// Adds its events to those of other CPUs of the machine.
     fn count(&self, into: &mut CpuStats);
     /// Where it is: program counter and privilege, as a debugger of the architecture shows them.
@@ -104,7 +107,8 @@ impl MachineStats {
             region_bytes regions_dropped regions_stale regions_failed compile_ns faults exits verified verified_insns);
         let from = cpu.mmu();
         sum!(self.mmu, from; misses walks flushes_all flushes_va flushes_asid context_switches
-            context_misses mmio_reads mmio_writes code_writes);
+            context_misses mmio_reads mmio_writes code_writes refills loose shadow_fills table_stores table_drops
+            untracked spaces_evicted tracked space_switches);
         cpu.count(&mut self.cpu);
         self.place = cpu.place();
     }
@@ -197,7 +201,36 @@ impl fmt::Display for MachineStats {
             line("regions verified", format!("{} times, {} instructions", e.verified, e.verified_insns))?;
         }
         line("dispatcher entries", e.exits.to_string())?;
-        line("TLB misses", format!("{}, {} table walks", m.misses, m.walks))?;
+        line(
+            "TLB misses",
+            format!("{}, {} table walks, {} refills from shadow tables", m.misses, m.walks, m.refills),
+        )?;
+        let per = |n: u64| n as f64 / m.space_switches.max(1) as f64;
+        line(
+            "address spaces",
+            format!(
+                "{} switches, {:.1} walks and {:.1} refills per switch",
+                m.space_switches,
+                per(m.walks),
+                per(m.refills)
+            ),
+        )?;
+        if m.shadow_fills > 0 {
+            line(
+                "shadow tables",
+                format!(
+                    "{} fills, {} not kept, {} stores to tables dropped {} entries, {} pages tracked, {} given up, \
+                     {} address spaces given up",
+                    m.shadow_fills,
+                    m.loose,
+                    m.table_stores,
+                    m.table_drops,
+                    m.tracked,
+                    m.untracked,
+                    m.spaces_evicted
+                ),
+            )?;
+        }
         line(
             "TLB flushes",
             format!("{} all, {} by address, {} by ASID", m.flushes_all, m.flushes_va, m.flushes_asid),

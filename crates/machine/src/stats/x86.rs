@@ -6,13 +6,18 @@ use lyrebird_frontend_x86::X86Cpu;
 use lyrebird_frontend_x86::cpu::counters::Counters;
 use lyrebird_frontend_x86::exception::name;
 use lyrebird_frontend_x86::regs::Seg;
+use lyrebird_softmmu::MmuConfig;
 use lyrebird_softmmu::mmu::MmuStats;
 
 use super::{Account, CpuStats, Line, merge, sum};
 
 impl Account for X86Cpu {
-    fn mmu(&self) -> &MmuStats {
+    fn mmu(&self) -> MmuStats {
         self.mmu.stats()
+    }
+
+    fn configure_mmu(&mut self, config: &MmuConfig) {
+        X86Cpu::configure_mmu(self, config);
     }
 
     fn count(&self, into: &mut CpuStats) {

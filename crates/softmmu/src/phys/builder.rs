@@ -1,11 +1,11 @@
 //! Putting a [`PhysMem`] together.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex};
 
 use lyrebird_isa::state::{PAGE_BITS, PAGE_MASK, PAGE_SIZE};
 
+use super::watch::Watch;
 use super::{Kind, MmioDevice, PhysMem, Region};
 use crate::host::HostMemory;
 
@@ -185,7 +185,6 @@ impl PhysMemBuilder {
         regions.sort_by_key(|r| r.base);
 
         let ram_pages = ram_bytes >> PAGE_BITS;
-        let code = (0..ram_pages.div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
         Ok(Arc::new(PhysMem {
             main_base: main.0,
             main_len: main.1,
@@ -193,9 +192,7 @@ impl PhysMemBuilder {
             memory,
             regions,
             ram_bytes,
-            code,
-            dirty_pending: AtomicBool::new(false),
-            dirty: Mutex::new(Vec::new()),
+            watch: Watch::new(ram_pages),
             split: Mutex::new(()),
         }))
     }

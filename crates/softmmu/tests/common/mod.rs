@@ -110,6 +110,32 @@ impl Regime for Space {
     }
 }
 
+/// xorshift64*
+pub struct Rng(pub u64);
+
+impl Rng {
+    pub fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+    pub fn below(&mut self, n: u64) -> u64 {
+        (self.next() >> 32) % n
+    }
+    pub fn chance(&mut self, percent: u64) -> bool {
+        self.below(100) < percent
+    }
+    pub fn of<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len() as u64) as usize]
+    }
+}
+
+/// The host address that an entry gives a virtual address, whatever its tags.
+pub fn inline_host(table: *mut TlbEntry, va: u64) -> u64 {
+    va.wrapping_add(entry(table, va).addend)
+}
+
 fn entry(table: *mut TlbEntry, va: u64) -> TlbEntry {
     // SAFETY: an attached table, and an index below its length.
     unsafe { *table.add(tlb_index(va)) }

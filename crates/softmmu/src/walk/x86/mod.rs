@@ -16,8 +16,10 @@ use std::ops::ControlFlow;
 
 use lyrebird_isa::Size;
 
-use crate::mmu::{AccessKind, MemType, Translation};
+use super::path::Path;
+use crate::mmu::{self, AccessKind, MemType, Translation};
 use crate::phys::{Page, PhysMem};
+use crate::shadow::{Root, SpaceDesc};
 
 /// The state and the features that decide how tables are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +53,15 @@ impl Control {
     /// The physical address that an entry of 8 bytes or CR3 holds above bit 11.
     fn frame(&self, entry: u64) -> u64 {
         entry & bits(self.pa_bits() - 1, 12)
+    }
+}
+
+impl Control {
+    /// For [`SpaceDesc::meaning`]; `format` is a number of the paging mode.
+    fn meaning(&self, format: u64) -> [u64; 2] {
+        let on = [self.wp, self.pse, self.pge, self.smep, self.smap, self.nxe, self.pat, self.gib_pages];
+        let flags = on.iter().fold(0, |m, b| m << 1 | u64::from(*b));
+        [format << 16 | flags << 8 | u64::from(self.max_phy_addr), 0]
     }
 }
 
@@ -167,11 +178,12 @@ fn walk(
     f: &Format,
     va: u64,
     access: Access,
+    path: &mut Path,
     decode: impl Fn(u64, u32) -> Entry,
 ) -> Result<Translation, PageFault> {
     loop {
         // An entry that someone else changed meanwhile may say something else now.
-        if let ControlFlow::Break(r) = attempt(tables, c, f, va, access, &decode) {
+        if let ControlFlow::Break(r) = attempt(tables, c, f, va, access, path, &decode) {
             return r;
         }
     }
@@ -183,13 +195,16 @@ fn attempt(
     f: &Format,
     va: u64,
     access: Access,
+    path: &mut Path,
     decode: impl Fn(u64, u32) -> Entry,
 ) -> ControlFlow<Result<Translation, PageFault>> {
     let fault = |why: u32| ControlFlow::Break(Err(PageFault { code: why | error_code(c, access) }));
     let (mut table, mut shift) = (f.root, f.shift);
-    let (mut us_rw, mut xd) = (US | RW, 0);
+    path.clear();
+    let mut flags = u16::MAX;
     loop {
-        let at = table + ((va >> shift & ((1 << f.stride) - 1)) << f.size as u32);
+        let index = va >> shift & ((1 << f.stride) - 1);
+        let at = table + (index << f.size as u32);
         let entry = tables.read(at, f.size);
         if entry & P == 0 {
             return fault(0);
@@ -198,11 +213,10 @@ fn attempt(
         if let Entry::Reserved = meaning {
             return fault(code::P | code::RSVD);
         }
-        us_rw &= entry;
-        xd |= entry & XD;
-        let rights = Rights::new(c, access.privilege, us_rw & US != 0, us_rw & RW != 0, xd != 0);
         let mut used = entry | A;
-        if let Entry::Page(_) = meaning {
+        let leaf = matches!(meaning, Entry::Page(_));
+        let rights = Rights::new(c, access.privilege, flags & lets_through(entry, leaf));
+        if leaf {
             if !rights.allow(access.kind) {
                 return fault(code::P);
             }
@@ -213,16 +227,20 @@ fn attempt(
         if used != entry && !tables.replace(at, f.size, entry, used) {
             return ControlFlow::Continue(());
         }
+        let through = lets_through(used, leaf);
+        path.push(at, index, (f.stride, shift, f.size), through);
+        flags &= through;
         match meaning {
             Entry::Page(base) => {
+                let r = rights_of(c, access.privilege, flags);
                 return ControlFlow::Break(Ok(Translation {
                     pa: base | va & bits(shift - 1, 0),
                     page_bits: shift as u8,
-                    read: rights.read,
-                    write: rights.write && used & D != 0,
-                    exec: rights.exec,
-                    mem: MemType::Normal,
-                    global: c.pge && entry & G != 0,
+                    read: r.read,
+                    write: r.write,
+                    exec: r.exec,
+                    mem: r.mem,
+                    global: r.global,
                 }));
             }
             Entry::Table(next) => table = next,
@@ -250,10 +268,42 @@ struct Rights {
     exec: bool,
 }
 
+/// What an entry lets through ([`super::path::Step::flags`]): user accesses, writes, execution, writes without setting
+/// the dirty flag, being global.
+mod lets {
+    pub const USER: u16 = 1;
+    pub const WRITE: u16 = 2;
+    pub const EXEC: u16 = 4;
+    pub const DIRTY: u16 = 8;
+    pub const GLOBAL: u16 = 16;
+}
+
+fn lets_through(entry: u64, leaf: bool) -> u16 {
+    let flag = |on: bool, f: u16| if on { f } else { 0 };
+    flag(entry & US != 0, lets::USER)
+        | flag(entry & RW != 0, lets::WRITE)
+        | flag(entry & XD == 0, lets::EXEC)
+        | flag(!leaf || entry & D != 0, lets::DIRTY)
+        | flag(!leaf || entry & G != 0, lets::GLOBAL)
+}
+
+/// What a page may be used for at once, from the flags of its path.
+pub fn rights_of(c: &Control, who: Privilege, flags: u16) -> mmu::Rights {
+    let r = Rights::new(c, who, flags);
+    mmu::Rights {
+        read: r.read,
+        write: r.write && flags & lets::DIRTY != 0,
+        exec: r.exec,
+        mem: MemType::Normal,
+        global: c.pge && flags & lets::GLOBAL != 0,
+    }
+}
+
 impl Rights {
     /// From the flags of all entries together (SDM 4.6.1).
-    fn new(c: &Control, who: Privilege, us: bool, rw: bool, xd: bool) -> Rights {
-        let exec = !(xd && c.nxe);
+    fn new(c: &Control, who: Privilege, flags: u16) -> Rights {
+        let [us, rw, exec] = [lets::USER, lets::WRITE, lets::EXEC].map(|f| flags & f != 0);
+        let exec = exec || !c.nxe;
         if who == Privilege::User {
             return Rights { read: us, write: us && rw, exec: us && exec };
         }

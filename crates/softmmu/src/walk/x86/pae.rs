@@ -2,8 +2,11 @@
 
 use lyrebird_isa::Size;
 
-use super::{Access, Control, Format, P, PageFault, Tables, bits, decode_wide, error_code, walk};
+use super::{
+    Access, Control, Format, P, PageFault, Root, SpaceDesc, Tables, bits, decode_wide, error_code, walk,
+};
 use crate::mmu::Translation;
+use crate::walk::path::Path;
 
 /// The PDPTE registers, which hold what memory did when CR3 was last loaded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,6 +37,8 @@ impl Pdptes {
 
 /// Translates the low 32 bits of `va`. PDPTEs have no rights and no accessed flag.
 ///
+/// The way to the page is written to `path`.
+///
 /// # Errors
 /// The page fault.
 pub fn translate(
@@ -42,6 +47,7 @@ pub fn translate(
     pdptes: &Pdptes,
     va: u64,
     access: Access,
+    path: &mut Path,
 ) -> Result<Translation, PageFault> {
     let pdpte = pdptes.0[(va >> 30 & 3) as usize];
     if pdpte & P == 0 {
@@ -49,5 +55,15 @@ pub fn translate(
     }
     let f = Format { root: c.frame(pdpte), shift: 21, stride: 9, size: Size::B8 };
     let high = bits(62, c.pa_bits());
-    walk(tables, c, &f, va, access, |entry, shift| decode_wide(c, entry, shift, high))
+    walk(tables, c, &f, va, access, path, |entry, shift| decode_wide(c, entry, shift, high))
+}
+
+/// The address space of PDPTE registers for shadow tables.
+pub fn space(c: &Control, pdptes: &Pdptes) -> SpaceDesc {
+    let mut roots = [None; 4];
+    for (i, (root, e)) in roots.iter_mut().zip(pdptes.0).enumerate().filter(|(_, (_, e))| *e & P != 0) {
+        let (table, top) = (c.frame(e), (i as u64) << 30);
+        *root = Some(Root { table, bits: 9, shift: 21, size: Size::B8, low: bits(29, 0), ignored: 0, top });
+    }
+    SpaceDesc { meaning: c.meaning(3), split: (30, 3), roots }
 }

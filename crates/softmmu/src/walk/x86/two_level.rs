@@ -2,10 +2,13 @@
 
 use lyrebird_isa::Size;
 
-use super::{Access, Control, Entry, Format, PS, PageFault, Tables, bits, walk};
+use super::{Access, Control, Entry, Format, PS, PageFault, Root, SpaceDesc, Tables, bits, walk};
 use crate::mmu::Translation;
+use crate::walk::path::Path;
 
 /// Translates the low 32 bits of `va` with the page directory that `cr3` names. IA32_EFER.NXE is not looked at.
+///
+/// The way to the page is written to `path`.
 ///
 /// # Errors
 /// The page fault.
@@ -15,11 +18,19 @@ pub fn translate(
     cr3: u64,
     va: u64,
     access: Access,
+    path: &mut Path,
 ) -> Result<Translation, PageFault> {
     // Neither has PAE paging's XD flag (SDM 4.7 on the I/D flag: CR4.PAE must be set as well).
     let c = &Control { nxe: false, ..*c };
     let f = Format { root: cr3 & bits(31, 12), shift: 22, stride: 10, size: Size::B4 };
-    walk(tables, c, &f, va, access, |entry, shift| decode(c, entry, shift))
+    walk(tables, c, &f, va, access, path, |entry, shift| decode(c, entry, shift))
+}
+
+/// The address space of a CR3 for shadow tables.
+pub fn space(c: &Control, cr3: u64) -> SpaceDesc {
+    let table = cr3 & bits(31, 12);
+    let root = Root { table, bits: 10, shift: 22, size: Size::B4, low: bits(31, 0), ignored: 0, top: 0 };
+    SpaceDesc { meaning: c.meaning(2), split: (0, 0), roots: [Some(root), None, None, None] }
 }
 
 /// Nothing is reserved while CR4.PSE is clear.
