@@ -181,6 +181,8 @@ pub struct MmuStats {
     pub walks: u64,
     /// Entries of the inline TLB made again from shadow page tables, without a walk.
     pub refills: u64,
+    /// Entries that new contexts of the inline TLB took over from others.
+    pub inherited: u64,
     /// Walks whose outcome could not be kept exact in shadow page tables.
     pub loose: u64,
     /// Walks entered in shadow page tables.
@@ -226,7 +228,7 @@ pub struct Mmu {
     /// Packed keys of `contexts`, for a quick search.
     keys: [u32; CONTEXTS],
     /// When each was last switched to.
-    stamps: [u64; CONTEXTS],
+    pub(crate) stamps: [u64; CONTEXTS],
     clock: u64,
     pub(crate) cur: usize,
     unpriv: usize,
@@ -417,6 +419,7 @@ impl Mmu {
             i
         };
         self.keys[i] = pack(key);
+        self.inherit(i);
         i
     }
 

@@ -134,6 +134,11 @@ impl Side {
         }
     }
 
+    /// Virtual page.
+    pub(crate) fn va(self) -> u64 {
+        self.va
+    }
+
     /// Physical page.
     #[inline]
     pub(crate) fn pa(self) -> u64 {
@@ -362,6 +367,41 @@ impl Context {
             self.leaves.insert(va, side.leaf_bits());
         }
         (side, remapped)
+    }
+
+    /// The entries that there are: number, what is known, inline entry.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (usize, Side, TlbEntry)> + '_ {
+        self.used.iter().enumerate().flat_map(move |(w, bits)| {
+            let mut left = *bits;
+            std::iter::from_fn(move || {
+                let i = w * 64 + left.trailing_zeros() as usize;
+                (left != 0).then(|| {
+                    left &= left - 1;
+                    (i, self.at(i), self.table.get(i))
+                })
+            })
+        })
+    }
+
+    /// Enters in an empty place what another context has there, not yet fetched through.
+    pub(crate) fn adopt(
+        &mut self,
+        (i, side, e): (usize, Side, TlbEntry),
+        tags: &mut WriteTags,
+        ram_page: impl Fn(u64) -> Option<usize>,
+    ) {
+        if side.bits & TAGGED != 0
+            && let Some(c) = ram_page(side.pa()).and_then(|n| tags.get_mut(n))
+        {
+            *c = WriteTag { count: c.count + 1, index: i as u16 };
+        }
+        self.table.set(i, TlbEntry { exec: TAG_NONE, ..e });
+        self.side[i % TLB_ENTRIES] = side;
+        self.used[i / 64 % self.used.len()] |= 1 << (i % 64);
+        self.has_global |= side.global();
+        if side.leaf_bits() > PAGE_BITS {
+            self.leaves.insert(side.va, side.leaf_bits());
+        }
     }
 
     /// Adds the write tag that an entry could not have while its page was watched.

@@ -107,7 +107,7 @@ impl MachineStats {
             region_bytes regions_dropped regions_stale regions_failed compile_ns faults exits verified verified_insns);
         let from = cpu.mmu();
         sum!(self.mmu, from; misses walks flushes_all flushes_va flushes_asid context_switches
-            context_misses mmio_reads mmio_writes code_writes refills loose shadow_fills table_stores table_drops
+            context_misses mmio_reads mmio_writes code_writes refills inherited loose shadow_fills table_stores table_drops
             untracked spaces_evicted tracked space_switches);
         cpu.count(&mut self.cpu);
         self.place = cpu.place();

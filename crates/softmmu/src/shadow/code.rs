@@ -6,7 +6,7 @@
 
 use lyrebird_isa::state::UPPER_HALF;
 
-use super::node::{Kind, Link, Slot};
+use super::node::Kind;
 use super::{Owners, Shadow};
 use crate::tlb::Generations;
 
@@ -90,57 +90,12 @@ impl Shadow {
             if !o.alive || o.code.upper != upper {
                 continue;
             }
-            if other != usize::from(id) && o.nodes[UPPER] != root && !self.adopt(other as u16, id, i) {
+            if other != usize::from(id) && o.nodes[UPPER] != root && !self.adopt(other as u16, id, UPPER, i) {
                 self.spaces[other].code.renew_upper(generations.fresh());
                 continue;
             }
             let w = &mut self.spaces[other].code.witness;
             w[i / 64 % w.len()] |= 1 << (i % 64);
-        }
-    }
-
-    /// Whether an entry of the upper root of `to` is that of `from`; an empty one is filled if the guest's are equal.
-    fn adopt(&mut self, to: u16, from: u16, i: usize) -> bool {
-        let root =
-            |s: &Shadow, id: u16| s.spaces.get(usize::from(id)).map_or(super::NONE, |s| s.nodes[UPPER]);
-        let (t, f) = (root(self, to), root(self, from));
-        let (Some(tn), Some(fnode)) = (self.node(t), self.node(f)) else { return false };
-        let (tk, fk) = (tn.key, fnode.key);
-        if (tk.base, tk.meaning, tk.shift, tk.bits, tk.size)
-            != (fk.base, fk.meaning, fk.shift, fk.bits, fk.size)
-            || i >= WITNESSES.min(tn.slots.len())
-        {
-            return false;
-        }
-        let (old, new) = (tn.slots[i], fnode.slots[i]);
-        if new.is_empty() {
-            return false;
-        }
-        if !old.is_empty() {
-            let same = old.grows_into(new) && new.grows_into(old);
-            if same {
-                self.set_fetched(t, i, new);
-            }
-            return same;
-        }
-        let size = lyrebird_isa::Size::from_log2(tk.size.into());
-        let entry = |table: u64| self.phys.read(table + ((i as u64) << tk.size), size);
-        let equal = matches!((entry(tk.table), entry(fk.table)), (Ok(a), Ok(b)) if a == b);
-        if equal {
-            self.set(t, i, new);
-            self.set_fetched(t, i, new);
-        }
-        equal
-    }
-
-    /// Notes that code was, or is to be, fetched through an entry of a root that is the same as `like` in another.
-    fn set_fetched(&mut self, n: u32, i: usize, like: Slot) {
-        let Some(node) = self.node_mut(n) else { return };
-        node.fetched = true;
-        if like.fetched()
-            && let Some(slot) = node.slots.get_mut(i)
-        {
-            *slot = slot.with_fetched();
         }
     }
 
@@ -164,7 +119,7 @@ impl Shadow {
         };
         if let Some((code, n)) = self.spaces.iter().enumerate().find_map(same) {
             if let Some(key) = self.node(n).map(|n| n.key)
-                && self.reach_root(id, key).is_some()
+                && self.reach_root(id, UPPER, key).is_some()
             {
                 self.take_upper(id, code);
             }
@@ -182,8 +137,8 @@ impl Shadow {
             };
             let key = super::NodeKey { table: root.table, ..shape };
             if (key.shift, key.bits) != (root.shift, root.bits)
-                || self.reach_root(id, key).is_none()
-                || !code.witnesses().all(|i| self.adopt(id, from, i))
+                || self.reach_root(id, UPPER, key).is_none()
+                || !code.witnesses().all(|i| self.adopt(id, from, UPPER, i))
             {
                 continue;
             }
@@ -196,16 +151,6 @@ impl Shadow {
         if let Some(s) = self.spaces.get_mut(usize::from(id)) {
             s.code = CodeIds { lower: s.code.lower, ..from };
         }
-    }
-
-    /// The node of the upper root, tracked.
-    fn reach_root(&mut self, id: u16, key: super::NodeKey) -> Option<u32> {
-        for pa in (key.table & lyrebird_isa::state::PAGE_MASK..key.table.checked_add(key.bytes())?)
-            .step_by(lyrebird_isa::state::PAGE_SIZE as usize)
-        {
-            self.track_page(pa)?;
-        }
-        self.reach(Link::Root(id, UPPER as u8), key)
     }
 
     /// Code may be elsewhere now in one half of these address spaces. Those that had a number in common, and all

@@ -15,6 +15,7 @@
 mod code;
 mod node;
 mod refill;
+mod share;
 mod space;
 
 use std::sync::Arc;

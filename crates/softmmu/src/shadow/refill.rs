@@ -109,6 +109,35 @@ impl Mmu {
         }
     }
 
+    /// Fills a new context with what the latest one of its class has of tables that both address spaces share: their
+    /// kernel.
+    pub(crate) fn inherit(&mut self, to: usize) {
+        let Some(mut shadow) = self.shadow.take() else { return };
+        let key = self.contexts[to].key;
+        let from = (0..self.contexts.len())
+            .filter(|i| {
+                let c = &self.contexts[*i];
+                *i != to && c.key.class == key.class && c.key.asid != NO_SPACE && !c.loose
+            })
+            .max_by_key(|i| self.stamps[*i]);
+        if let Some(from) = from
+            && key.asid != NO_SPACE
+        {
+            let donor = self.contexts[from].key.asid;
+            let mut shared = shadow.shared(key.asid, donor);
+            let entries: Vec<_> =
+                self.contexts[from].entries().filter(|e| shadow.shares(&mut shared, e.1.va())).collect();
+            self.stats.inherited += entries.len() as u64;
+            let phys = &self.phys;
+            for e in entries {
+                self.contexts[to].adopt(e, &mut self.tags, |pa| phys.ram_page(pa));
+            }
+        }
+        self.shadow = Some(shadow);
+        // New roots may have been tracked.
+        self.settle();
+    }
+
     /// Follows a store of this vCPU to a page that may hold tables.
     pub(crate) fn table_stored(&mut self, pa: u64, len: u64) {
         let Some(shadow) = &mut self.shadow else {

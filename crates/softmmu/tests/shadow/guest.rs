@@ -83,6 +83,15 @@ impl Guest {
         }
     }
 
+    /// The table that walks of an address begin at.
+    pub fn root(&self, va: u64) -> u64 {
+        match self.format {
+            Format::V8 => self.roots[(va >> 55) as usize & 1],
+            Format::Pae => self.pdptes.0[(va >> 30) as usize & 3] & !0xfff,
+            _ => self.roots[0],
+        }
+    }
+
     fn el0(&self, unpriv: bool) -> bool {
         self.user || unpriv && self.format == Format::V8
     }
@@ -208,6 +217,24 @@ impl Format {
                     _ => va | 0xffff << 48,
                 }
             }
+        }
+    }
+
+    /// log2 of what an entry of each level stands for.
+    pub fn shifts(self) -> &'static [u32] {
+        match self {
+            Format::X2 => &[22, 12],
+            Format::Pae => &[21, 12],
+            Format::V8 | Format::X4 => &[39, 30, 21, 12],
+        }
+    }
+
+    /// An entry that leads to `pa` and allows everything.
+    pub fn good(self, pa: u64, leaf: bool) -> u64 {
+        pa | match (self, leaf) {
+            (Format::V8, false) => 3,
+            (Format::V8, true) => 3 | 1 << 10 | 1 << 6 | 1 << 2 | 1 << 11,
+            _ => 7,
         }
     }
 
