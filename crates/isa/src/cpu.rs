@@ -127,6 +127,9 @@ pub unsafe trait Cpu: Send + Sized + 'static {
     }
 
     /// A load that missed the inline TLB or needs care. Zero-extended. On a fault sets [`Core::fault`].
+    ///
+    /// This and what follows may change the inline TLB under the caller: a walk makes pages translation tables, and takes
+    /// the write tags of those away. What was read of an entry before is not to be used for stores behind it.
     fn load_slow(&mut self, va: u64, m: MemOp) -> u64;
     /// A store that missed the inline TLB or needs care. On a fault sets [`Core::fault`].
     fn store_slow(&mut self, va: u64, m: MemOp, v: u64);
