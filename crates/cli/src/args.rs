@@ -117,7 +117,7 @@ pub struct MachineArgs {
     #[arg(long, value_enum, default_value_t = TierArg::Auto)]
     pub tier: TierArg,
     /// How address translations are kept.
-    #[arg(long, value_enum, default_value_t = MmuArg::Walk)]
+    #[arg(long, value_enum, default_value_t = MmuArg::Shadow)]
     pub mmu: MmuArg,
     /// Run the interpreter beside compiled code and stop at the first difference.
     #[arg(long)]

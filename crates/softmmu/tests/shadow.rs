@@ -565,6 +565,63 @@ fn thousands_of_address_spaces_stay_correct_and_bounded() {
     assert!(s.loose == 0, "{s:?}");
 }
 
+/// Two processes with one kernel: what was found of it under one is there under the other, and is one code.
+#[test]
+fn a_kernel_is_shadowed_once() {
+    const KERNEL: u64 = 0xffff_8000_0000_0000;
+    let phys = PhysMem::builder().ram(RAM, PAGES * 0x1000).build().unwrap();
+    let put = |at: u64, to: u64| phys.write(at, Size::B8, to | 0x63).unwrap();
+    // Roots 0 and 1, the kernel's tables, its page.
+    for root in [0, 1] {
+        put(page(root) + 256 * 8, page(2));
+    }
+    put(page(2), page(3));
+    put(page(3), page(4));
+    put(page(4), page(5));
+    put(page(4) + 8, page(6));
+    let mut core = Box::new(Core::new());
+    let mut mmu = Mmu::new(phys.clone(), &mut core);
+    mmu.configure(&mut core, &MmuConfig::of(MmuMode::Shadow));
+    let guest = |root: u64| Guest {
+        format: Format::X4,
+        roots: [page(root), 0],
+        pdptes: Pdptes::default(),
+        user: false,
+        guarded: false,
+    };
+    let enter = |mmu: &mut Mmu, core: &mut Core, root: u64| {
+        let asid = mmu.enter(core, Some(&guest(root).space()), 0);
+        let key = ContextKey { asid, class: 0 };
+        mmu.switch(core, key, key, 0);
+    };
+    let m = MemOp::new(Size::B8);
+    enter(&mut mmu, &mut core, 0);
+    mmu.load(&mut core, &guest(0), KERNEL, m).unwrap();
+    mmu.fetch(&mut core, &guest(0), KERNEL + 0x1000).unwrap();
+    let found = core.code_ctx & code_ctx_mask(KERNEL);
+    enter(&mut mmu, &mut core, 1);
+    assert!(inline_tags(core.tlb, KERNEL).0 && inline_tags(core.tlb, KERNEL + 0x1000).0, "taken over");
+    assert_eq!(core.code_ctx & code_ctx_mask(KERNEL), found);
+    assert_ne!(core.code_ctx & code_ctx_mask(0), 0);
+    assert_eq!(mmu.stats().walks, 2);
+    // One store to the common table is seen in both; the code is another one.
+    put(page(4) + 8, page(7));
+    mmu.flush_va(&mut core, KERNEL + 0x1000, None, ClassMask::ALL);
+    assert!(!inline_tags(core.tlb, KERNEL + 0x1000).0);
+    assert_ne!(core.code_ctx & code_ctx_mask(KERNEL), found);
+    let second = core.code_ctx & code_ctx_mask(KERNEL);
+    enter(&mut mmu, &mut core, 0);
+    assert!(!inline_tags(core.tlb, KERNEL + 0x1000).0);
+    assert_eq!(core.code_ctx & code_ctx_mask(KERNEL), second, "they still have it in common");
+    assert_eq!(mmu.fetch(&mut core, &guest(0), KERNEL + 0x1000).map(|c| c.pa), Ok(page(7)));
+    // A kernel of its own.
+    put(page(1) + 256 * 8, page(8));
+    mmu.flush_all(&mut core, ClassMask::ALL);
+    enter(&mut mmu, &mut core, 1);
+    assert_ne!(core.code_ctx & code_ctx_mask(KERNEL), second);
+    assert!(mmu.load(&mut core, &guest(1), KERNEL, m).is_err());
+}
+
 #[test]
 fn shadows_of_vmsa64_are_exact() {
     shadow(Format::V8);

@@ -61,9 +61,9 @@ pub enum MmuMode {
     /// Every change of the address space empties the TLB. For comparison.
     Flush,
     /// TLB contexts by ASID; what misses them is walked for.
-    #[default]
     Walk,
     /// Shadow page tables behind the TLB; the guest's tables are write-tracked.
+    #[default]
     Shadow,
 }
 
