@@ -69,12 +69,17 @@ pub fn packages(guest: &Guest, source: &Source, workloads: &[&Workload]) -> Pack
 
 /// Where a package's file goes: programs and the libraries they need side by side, whatever the suite's tree is.
 fn place(path: &str) -> Option<String> {
-    const PROGRAMS: [&str; 2] = ["usr/bin/xz", "usr/lib/7zip/7zr"];
+    // The 7-Zip of Debian 12 is one program of another name.
+    const PROGRAMS: [(&str, &str); 3] =
+        [("usr/bin/xz", "xz"), ("usr/lib/7zip/7zr", "7zr"), ("usr/bin/7zz", "7zr")];
     const LIBRARIES: [&str; 7] =
         ["libc.so", "libm.so", "libdl.so", "libpthread.so", "libstdc++.so", "libgcc_s.so", "liblzma.so"];
     let name = path.rsplit('/').next()?;
     let library = (path.starts_with("lib") || path.starts_with("usr/lib")) && !path.contains("/gconv/");
-    if PROGRAMS.contains(&path) || library && LIBRARIES.iter().any(|l| name.starts_with(l)) {
+    if let Some((_, program)) = PROGRAMS.iter().find(|(from, _)| *from == path) {
+        return Some(format!("opt/{program}"));
+    }
+    if library && LIBRARIES.iter().any(|l| name.starts_with(l)) {
         return Some(format!("opt/{name}"));
     }
     (library && name.starts_with("ld-linux")).then(|| String::from("opt/ld.so"))
@@ -273,6 +278,7 @@ mod tests {
             ("lib/aarch64-linux-gnu/libc.so.6", Some("opt/libc.so.6")),
             ("lib/aarch64-linux-gnu/ld-linux-aarch64.so.1", Some("opt/ld.so")),
             ("usr/lib/7zip/7zr", Some("opt/7zr")),
+            ("usr/bin/7zz", Some("opt/7zr")),
             ("usr/lib/7zip/7z.so", None),
             ("usr/share/man/man1/xz.1.gz", None),
             ("usr/lib/x86_64-linux-gnu/gconv/libc.so", None),
