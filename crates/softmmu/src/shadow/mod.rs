@@ -1,13 +1,13 @@
 //! Shadow page tables: what walks found, kept per table of the guest's and exact as long as the table stays as it is.
 //!
-//! A [`node::Node`] mirrors one guest table at one place of an address space; its entries are empty, or lead to the next
-//! node, or are a page with everything that decides its use: the flags of the way there, ANDed, give the rights of any
-//! privilege. Address spaces that share tables share nodes, so a kernel is shadowed once.
+//! A *node* mirrors one guest table at one place of an address space; its entries are empty, or lead to the next node, or
+//! are a page with everything that decides its use: the flags of the way there, ANDed, give the rights of any privilege.
+//! Address spaces that share tables share nodes, so a kernel is shadowed once.
 //!
-//! The guest's tables are write-tracked: a page with a node has no write tag in any TLB, and [`Shadow::written`] empties
+//! The guest's tables are write-tracked: a page with a node has no write tag in any TLB, and `Shadow::written` empties
 //! exactly the entries that a store hit. Whatever was made through them leaves the inline TLB in the same moment
-//! ([`Shadow::take_drops`]). Thus translations made through tracked tables never differ from what a walk would find, and TLB
-//! maintenance has nothing to do for them.
+//! (`Shadow::take_drops`). Thus translations made through tracked tables never differ from what a walk would find, and
+//! TLB maintenance has nothing to do for them.
 //!
 //! A page that is stored to often without being walked through (a fork or exit going through a table, a page that became
 //! something else) stops being tracked together with all that was made from it, so that the stores are fast again.
