@@ -103,6 +103,19 @@ pub unsafe trait Cpu: Send + Sized + 'static {
         false
     }
 
+    /// Called behind an instruction that ends with [`crate::Term::Sync`]. Whether [`Cpu::poll`] has to be asked before the
+    /// CPU goes on, because it waits, or an interrupt or a request to stop does; if not, it is asked at the end of the
+    /// slice.
+    fn after_sync(&mut self) -> bool {
+        true
+    }
+
+    /// Whether [`Cpu::fetch`] must be asked even for code that has been found before under the present
+    /// [`Core::code_ctx`].
+    fn fetches_anew(&self) -> bool {
+        false
+    }
+
     /// Blocks until something may have changed for an idle CPU (interrupt, timer, stop request).
     fn wait(&mut self);
 

@@ -110,7 +110,7 @@ pub const fn code_ctx_mask(va: u64) -> u64 {
     half << at | 0xffff
 }
 
-/// Where an indirect branch finds its target: matches when `va` does, and `ctx` in the bits of `mask`.
+/// Where an indirect branch finds its target: matches when `va` and `ctx` do.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(32))]
 pub struct JumpEntry {
@@ -120,13 +120,13 @@ pub struct JumpEntry {
     pub ctx: u64,
     /// First decoded operation of the block (the engine's business).
     pub op: *const (),
-    /// [`code_ctx_mask`] of `va`.
-    pub mask: u64,
+    /// Where compiled code goes on (the engine's business).
+    pub code: u64,
 }
 
 impl JumpEntry {
     /// An entry that matches nothing.
-    pub const EMPTY: JumpEntry = JumpEntry { va: 0, ctx: 0, op: std::ptr::null(), mask: u64::MAX };
+    pub const EMPTY: JumpEntry = JumpEntry { va: 0, ctx: 0, op: std::ptr::null(), code: 0 };
 }
 
 /// How far an address is shifted right for the two parts that make up its jump-cache index. Guest instructions are
@@ -180,6 +180,8 @@ pub struct Core {
     pub fault: u64,
     /// Engine scratch: why guest code returned.
     pub exit: u64,
+    /// Engine scratch: by which link compiled code was left.
+    pub link: u64,
     /// Local exclusive monitor: address, or [`TAG_NONE`] while open.
     pub excl_addr: u64,
     /// Local exclusive monitor: the values loaded.
@@ -216,6 +218,7 @@ impl Core {
             code_ctx: 1,
             fault: 0,
             exit: 0,
+            link: 0,
             excl_addr: TAG_NONE,
             excl_val: [0; 2],
             scratch: [V128::default(); 4],

@@ -87,7 +87,7 @@ pub(crate) fn run<B: Board>(
             profile.resolve(engine.compiled());
             stats.profile.get_or_insert_default().add(profile);
         }
-        stats.add(&cpu, &engine.stats());
+        stats.add(&cpu, &engine);
         if let Some(words) = cpu.last_words() {
             stats.ended(&words, &engine.last_jumps(&cpu, LAST_JUMPS));
         }

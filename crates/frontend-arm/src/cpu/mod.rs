@@ -257,6 +257,10 @@ unsafe impl Cpu for ArmCpu {
     fn poll(&mut self, retired: u64) -> Event {
         self.poll_events(retired)
     }
+    fn after_sync(&mut self) -> bool {
+        self.follow_debug();
+        self.waiting || self.lines.level() != 0
+    }
     fn wait(&mut self) {
         self.counters.sleeps += 1;
         self.platform.idle();

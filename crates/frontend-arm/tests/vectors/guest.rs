@@ -319,7 +319,7 @@ impl Guest {
         let block = |&l: &usize| {
             let end = (l..words.len()).find(|&i| ends[i]).unwrap_or(words.len() - 1);
             let bytes = words[l..=end].iter().flat_map(|w| w.to_le_bytes()).collect();
-            RegionBlock { pc: CODE + 4 * l as u64, bytes }
+            RegionBlock { pc: CODE + 4 * l as u64, bytes, targets: Vec::new() }
         };
         leaders.iter().map(block).collect()
     }

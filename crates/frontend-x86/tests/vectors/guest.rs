@@ -332,7 +332,7 @@ impl Guest {
         let pc = self.cpu.core.pc;
         // What is behind the one instruction is for it to load.
         let len = X86Cpu::decode(code, pc, self.cpu.mode(), Nothing).1;
-        let block = RegionBlock { pc, bytes: code[..len].into() };
+        let block = RegionBlock { pc, bytes: code[..len].into(), targets: Vec::new() };
         let exit = self.regions.run(&mut self.cpu, vec![block])?;
         if exit == RegionExit::Fault {
             self.cpu.take_fault(self.cpu.core.pc);

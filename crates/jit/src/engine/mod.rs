@@ -1,14 +1,13 @@
 //! [`Engine`]: the dispatcher of one vCPU.
 
+mod links;
 mod regions;
 mod report;
 mod trail;
 mod verify;
 
 use lyrebird_isa::cpu::Event;
-use lyrebird_isa::state::{
-    JUMP_ENTRIES, JumpEntry, PAGE_MASK, PAGE_SIZE, TRAIL, code_ctx_mask, jump_index, trail_index,
-};
+use lyrebird_isa::state::{JUMP_ENTRIES, JumpEntry, PAGE_MASK, PAGE_SIZE, TRAIL, jump_index, trail_index};
 use lyrebird_isa::{Cpu, Work};
 
 use crate::config::EngineConfig;
@@ -106,28 +105,41 @@ impl<C: Cpu> Engine<C> {
         }
         cpu.core_mut().budget = budget;
         let mut linking: Option<(BlockId, usize)> = None;
+        let mut region_linking: Option<u64> = None;
+        let mut anywhere = false;
         let mut interpret = false;
         let faults = self.stats.faults;
         loop {
             if self.stats.faults - faults > MAX_FAULTS {
                 break;
             }
-            let Some(id) = self.lookup(cpu) else {
-                linking = None;
-                let pc = cpu.core().pc;
-                if self.fault(cpu, pc, Mark::Fault) {
-                    break;
+            // Behind an exception or a synchronising instruction, the way on is mostly known.
+            let known = if std::mem::take(&mut anywhere) { self.known(cpu) } else { None };
+            let entry = match known {
+                Some(op) => op,
+                None => {
+                    let Some(id) = self.lookup(cpu) else {
+                        linking = None;
+                        region_linking = None;
+                        let pc = cpu.core().pc;
+                        if self.fault(cpu, pc, Mark::Fault) {
+                            break;
+                        }
+                        continue;
+                    };
+                    if let Some((from, slot)) = linking.take() {
+                        self.cache.link(from, slot, id, cpu.core().code_ctx);
+                    }
+                    if let Some(name) = region_linking.take() {
+                        self.regions.link(name, id);
+                    }
+                    let Some(block) = self.cache.get(id) else { continue };
+                    if std::mem::take(&mut interpret) { block.ops() } else { block.entry() }
                 }
-                continue;
             };
-            if let Some((from, slot)) = linking.take() {
-                self.cache.link(from, slot, id, cpu.core().code_ctx);
-            }
             if cpu.core().budget <= 0 {
                 break;
             }
-            let Some(block) = self.cache.get(id) else { continue };
-            let entry = if std::mem::take(&mut interpret) { block.ops() } else { block.entry() };
             self.stats.exits += 1;
             cpu.core().activity.set(Work::T0);
             // SAFETY: `lookup` found the block for the CPU's present mode and mapping; blocks are dropped only
@@ -144,12 +156,14 @@ impl<C: Cpu> Engine<C> {
                     if self.fault(cpu, pc, Mark::Inside(id, index)) {
                         break;
                     }
+                    anywhere = true;
                 }
                 Exit::RegionFault => {
                     let pc = cpu.core().pc;
                     if self.fault(cpu, pc, Mark::Fault) {
                         break;
                     }
+                    anywhere = true;
                 }
                 Exit::Verify => {
                     // SAFETY: this exit returns the `enter` of a live block, whose region is alive with it.
@@ -194,8 +208,15 @@ impl<C: Cpu> Engine<C> {
                     let t = unsafe { &*op.add(1).cast::<Trailer<C>>() };
                     cpu.core().activity.during(Work::Compile, || self.hot(BlockId(t.block)));
                 }
+                Exit::RegionLink => region_linking = Some(cpu.core().link),
                 Exit::Indirect | Exit::None => {}
-                Exit::SyncNext | Exit::SyncPc => break,
+                Exit::SyncNext | Exit::SyncPc => {
+                    self.drop_dirty(cpu);
+                    if cpu.after_sync() {
+                        break;
+                    }
+                    anywhere = true;
+                }
             }
         }
         // Every fault has cost one.
@@ -218,6 +239,14 @@ impl<C: Cpu> Engine<C> {
         cpu.waits()
     }
 
+    /// Where the block at the program counter is entered, if the jump cache knows it.
+    fn known(&self, cpu: &C) -> Option<*const Op<C>> {
+        let core = cpu.core();
+        let j = &self.jump[jump_index(core.pc)];
+        let known = j.va == core.pc && j.ctx == core.code_ctx && !cpu.fetches_anew();
+        known.then_some(j.op.cast())
+    }
+
     /// The block at the program counter, decoded if need be; it enters the jump cache. `None`: the fetch faulted.
     fn lookup(&mut self, cpu: &mut C) -> Option<BlockId> {
         let page = cpu.fetch(cpu.core().pc)?;
@@ -233,9 +262,10 @@ impl<C: Cpu> Engine<C> {
                 id?
             }
         };
-        let op: *const Op<C> = self.cache.get(id)?.entry();
+        let block = self.cache.get(id)?;
+        let op: *const Op<C> = block.entry();
         self.jump[jump_index(pc)] =
-            JumpEntry { va: pc, ctx: cpu.core().code_ctx, op: op.cast(), mask: code_ctx_mask(pc) };
+            JumpEntry { va: pc, ctx: cpu.core().code_ctx, op: op.cast(), code: block.code };
         Some(id)
     }
 
@@ -249,7 +279,13 @@ impl<C: Cpu> Engine<C> {
         unsafe {
             std::ptr::copy_nonoverlapping(host.add(from), page.as_mut_ptr().add(from), page.len() - from)
         };
-        let how = HowToDecode { heat: self.config.threshold(), verify: self.config.verify };
+        let how = HowToDecode {
+            heat: self.config.threshold(),
+            verify: self.config.verify,
+            out: self.regions.out(),
+            // SAFETY: `Cpu::fetch` gave the address inside the page.
+            host: host as u64,
+        };
         let id = self.cache.insert(key, &page[from..], &how)?;
         self.stats.blocks += 1;
         self.stats.decoded += self.cache.get(id).map_or(0, |b| b.len() as u64);

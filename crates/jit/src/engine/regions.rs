@@ -1,14 +1,16 @@
 //! The compiled regions of one vCPU: asked for when a block is hot, entered when they come back, dropped when one of
 //! their blocks is.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 
 use lyrebird_isa::Cpu;
+use lyrebird_isa::JumpKind;
 use lyrebird_isa::scan::Flow;
-use lyrebird_isa::state::{JumpEntry, PAGE_MASK, PAGE_SIZE};
+use lyrebird_isa::state::{JumpEntry, PAGE_MASK, PAGE_SIZE, jump_index};
 use rustc_hash::FxHashMap;
 
+use super::links::Links;
 use super::report::HotRegion;
 use super::trail::Mark;
 use super::verify::Steps;
@@ -18,8 +20,8 @@ use crate::t0::block::Key;
 use crate::t0::handler::RegionEntry;
 use crate::t0::{Block, BlockCache, BlockId};
 use crate::t1::{
-    Arena, ArenaError, BlockSource, BlockView, Code, CompileError, CompileThread, CompiledRegion, Compiler,
-    CompilerConfig, Dump, Failure, Limits, RegionRequest, form_region,
+    Arena, ArenaError, BlockSource, BlockView, Code, CodePage, CompileError, CompileThread, CompiledRegion,
+    Compiler, CompilerConfig, Dump, Failure, Limits, RegionRequest, form_region,
 };
 
 /// Blocks that may wait for the compile thread: all are looked at when it gets something to do.
@@ -36,8 +38,14 @@ pub struct Region<C> {
     pub request: RegionRequest,
     /// Boxed: the head's trailer points at it.
     entry: Box<RegionEntry>,
-    /// Keeps the code.
-    code: Code,
+    /// The code.
+    pub code: Code,
+    /// Where other regions enter it: those of the same page, and others.
+    pub body: u64,
+    /// See `body`.
+    pub checked: u64,
+    /// How it and others lead to each other.
+    pub links: Links,
     members: Vec<BlockId>,
     /// Guest instructions in it.
     insns: u32,
@@ -49,6 +57,16 @@ impl<C: Cpu> Region<C> {
     /// The compiled function.
     pub fn function(&self) -> unsafe extern "C" fn(*mut lyrebird_isa::Core) -> u64 {
         self.code.as_region()
+    }
+
+    /// Its number.
+    pub fn id(&self) -> u64 {
+        self.request.id
+    }
+
+    /// Guest address at which it is entered.
+    pub fn pc(&self) -> u64 {
+        self.request.blocks.first().map_or(0, |b| b.pc)
     }
 
     /// The budget with which it was last entered, and the address where it was left.
@@ -102,7 +120,11 @@ pub struct Regions<C> {
     /// Blocks that are hot, until the compile thread has room for their regions.
     waiting: Vec<BlockId>,
     pending: FxHashMap<u64, Pending>,
-    installed: FxHashMap<u64, Region<C>>,
+    pub(super) installed: FxHashMap<u64, Region<C>>,
+    /// Where compiled code goes for a block without region.
+    out: u64,
+    /// Where links go that have no region to lead to.
+    pub(super) nowhere: u64,
     by_block: FxHashMap<BlockId, Vec<u64>>,
     /// Failures by reason, for the exit report.
     pub failures: HashMap<String, u64>,
@@ -111,8 +133,12 @@ pub struct Regions<C> {
 /// Blocks as the region former sees them.
 struct View<'a, C> {
     cache: &'a BlockCache<C>,
-    head: Key,
+    jump: &'a [JumpEntry],
+    mode: u64,
     threshold: u32,
+    /// Physical addresses of the virtual pages that the blocks seen so far are on or lead to. Whether a page is still
+    /// where it was, compiled code asks when it comes there.
+    pages: RefCell<FxHashMap<u64, u64>>,
 }
 
 /// Executions of a block since it was decoded or its region dropped. A count below its start has wrapped, which is hot
@@ -123,27 +149,66 @@ fn heat<C: Cpu>(block: &Block<C>, threshold: u32) -> u64 {
 }
 
 impl<C: Cpu> View<'_, C> {
+    fn new<'a>(cache: &'a BlockCache<C>, jump: &'a [JumpEntry], head: &Key, threshold: u32) -> View<'a, C> {
+        let pages = FxHashMap::from_iter([(head.pc & PAGE_MASK, head.pa & PAGE_MASK)]);
+        View { cache, jump, mode: head.mode, threshold, pages: RefCell::new(pages) }
+    }
+
     fn find(&self, pc: u64) -> Option<(BlockId, &Block<C>)> {
-        if pc & PAGE_MASK != self.head.pc & PAGE_MASK {
+        let page = *self.pages.borrow().get(&(pc & PAGE_MASK))?;
+        let id = self.cache.find(&Key { pa: page | pc & (PAGE_SIZE - 1), pc, mode: self.mode })?;
+        Some((id, self.cache.get(id)?))
+    }
+
+    /// Remembers where a block is that another one has led to.
+    fn learn(&self, id: BlockId) -> Option<u64> {
+        let key = self.cache.get(id).filter(|b| b.key.mode == self.mode)?.key;
+        self.pages.borrow_mut().entry(key.pc & PAGE_MASK).or_insert(key.pa & PAGE_MASK);
+        Some(key.pc)
+    }
+
+    /// The block where a computed branch has led last, as far as the jump cache still knows it.
+    fn predicted(&self, pc: u64) -> Option<u64> {
+        let entry = &self.jump[jump_index(pc)];
+        if entry.va != pc || entry.op.is_null() {
             return None;
         }
-        let pa = self.head.pa & PAGE_MASK | pc & (PAGE_SIZE - 1);
-        let id = self.cache.find(&Key { pa, pc, mode: self.head.mode })?;
-        Some((id, self.cache.get(id)?))
+        let id = self.cache.owner(entry.op.cast())?;
+        self.learn(id).filter(|to| *to == pc)
     }
 }
 
 impl<C: Cpu> BlockSource for View<'_, C> {
     fn block(&self, pc: u64) -> Option<BlockView<'_>> {
         let (_, b) = self.find(pc)?;
+        for to in b.linked.iter().flatten() {
+            self.learn(*to);
+        }
         let t = b.trailer();
-        let succ = match b.flow {
-            Flow::Branch { taken } => [Some(taken), Some(t.target[1])],
-            Flow::Jump { target, .. } => [Some(target), None],
-            Flow::Next => [Some(t.target[1]), None],
-            Flow::Indirect(_) | Flow::SyncNext | Flow::SyncPc => [None, None],
+        let behind = t.target[1];
+        let mut view = BlockView {
+            bytes: &b.bytes,
+            insns: b.len() as u32,
+            heat: heat(b, self.threshold),
+            succ: [None; 2],
+            after: None,
+            returns: false,
         };
-        Some(BlockView { bytes: &b.bytes, insns: b.len() as u32, heat: heat(b, self.threshold), succ })
+        match b.flow {
+            Flow::Branch { taken } => view.succ = [Some(taken), Some(behind)],
+            Flow::Jump { target, kind } => {
+                view.succ[0] = Some(target);
+                view.after = (kind == JumpKind::Call).then_some(behind);
+            }
+            Flow::Next => view.succ[0] = Some(behind),
+            Flow::Indirect(JumpKind::Ret) => view.returns = true,
+            Flow::Indirect(kind) => {
+                view.succ[0] = self.predicted(t.went.get());
+                view.after = (kind == JumpKind::Call).then_some(behind);
+            }
+            Flow::SyncNext | Flow::SyncPc => {}
+        }
+        Some(view)
     }
 }
 
@@ -152,11 +217,15 @@ impl<C: Cpu> Regions<C> {
     /// there are none, and everything stays in T0; the reason is among the failures.
     pub fn new(config: &EngineConfig, mut compiler: CompilerConfig) -> Regions<C> {
         let mut failures = HashMap::new();
+        let (mut out, mut nowhere) = (0, 0);
         compiler.verify_clif |= cfg!(debug_assertions);
         let back = match (config.tier, config.verify) {
             (Tier::T0, false) => None,
             (tier, verify) => match Self::start(config, compiler, tier == Tier::Auto && !verify) {
-                Ok(b) => Some(b),
+                Ok((b, ends)) => {
+                    (out, nowhere) = ends;
+                    Some(b)
+                }
                 Err(e) => {
                     failures.insert(e, 1);
                     None
@@ -171,18 +240,32 @@ impl<C: Cpu> Regions<C> {
             waiting: Vec::new(),
             pending: FxHashMap::default(),
             installed: FxHashMap::default(),
+            out,
+            nowhere,
             by_block: FxHashMap::default(),
             failures,
         }
     }
 
-    fn start(config: &EngineConfig, compiler: CompilerConfig, thread: bool) -> Result<Back<C>, String> {
+    /// A compiler, and where its code goes for blocks without region, and for links without one.
+    fn start(
+        config: &EngineConfig,
+        compiler: CompilerConfig,
+        thread: bool,
+    ) -> Result<(Back<C>, (u64, u64)), String> {
         let arena = Arena::new(config.code_bytes).map_err(|e| e.to_string())?;
         let compiler = Compiler::new(arena, compiler).map_err(|e| e.to_string())?;
+        let ends = (compiler.out(), compiler.link());
         if !thread {
-            return Ok(Back::Here(Box::new(compiler)));
+            return Ok((Back::Here(Box::new(compiler)), ends));
         }
-        CompileThread::spawn(compiler).map(Back::Thread).map_err(|e| format!("compile thread: {e}"))
+        let thread = CompileThread::spawn(compiler).map_err(|e| format!("compile thread: {e}"))?;
+        Ok((Back::Thread(thread), ends))
+    }
+
+    /// Where compiled code goes on for a block without region.
+    pub fn out(&self) -> u64 {
+        self.out
     }
 
     /// Asks for the region at a block that has become hot.
@@ -237,15 +320,23 @@ impl<C: Cpu> Regions<C> {
             return;
         }
         let key = block.key;
-        let view = View { cache, head: key, threshold: self.threshold };
+        let view = View::new(cache, jump, &key, self.threshold);
         let blocks = form_region(key.pc, &view, &Limits::default());
-        let members: Vec<BlockId> = blocks.iter().filter_map(|b| Some(view.find(b.pc)?.0)).collect();
+        let mut pages: Vec<CodePage> = Vec::new();
+        let mut members: Vec<BlockId> = Vec::new();
+        for (id, block) in blocks.iter().filter_map(|b| view.find(b.pc)) {
+            members.push(id);
+            let page = CodePage { va: block.key.pc & PAGE_MASK, host: block.host };
+            if !pages.contains(&page) {
+                pages.push(page);
+            }
+        }
         if blocks.is_empty() || members.len() != blocks.len() {
             return;
         }
         let id = self.next_id;
         self.next_id += 1;
-        let request = RegionRequest { id, mode: key.mode, blocks, dump: false, verify: self.verify };
+        let request = RegionRequest { id, mode: key.mode, blocks, pages, dump: false, verify: self.verify };
         for m in &members {
             self.by_block.entry(*m).or_default().push(id);
         }
@@ -307,6 +398,7 @@ impl<C: Cpu> Regions<C> {
         if let Some(head) = cache.get_mut(p.head) {
             head.set_enter(&raw mut *entry as u64);
             head.entered = true;
+            head.code = region.body;
         }
         cache.redirect(p.head, jump);
         self.installed.insert(
@@ -316,6 +408,9 @@ impl<C: Cpu> Regions<C> {
                 request: p.request,
                 entry,
                 code: region.code,
+                body: region.body,
+                checked: region.checked,
+                links: Links::new(&region.links),
                 members: p.members,
                 insns: region.guest_insns,
                 steps: OnceCell::new(),
@@ -351,10 +446,12 @@ impl<C: Cpu> Regions<C> {
         stats: &mut EngineStats,
     ) {
         let Some(r) = self.forget(id) else { return };
+        self.unlink(id, &r.links);
         stats.regions_dropped += 1;
         stats.t1_retired += r.entry.retired;
         if let Some(head) = cache.get_mut(r.head) {
             head.entered = false;
+            head.code = self.out;
             head.trailer().heat.set(self.threshold);
         }
         cache.redirect(r.head, jump);

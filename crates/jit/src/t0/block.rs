@@ -32,6 +32,10 @@ pub struct HowToDecode {
     pub heat: u32,
     /// Its region, once there is one, is entered through the dispatcher.
     pub verify: bool,
+    /// Where compiled code goes on that comes to it.
+    pub out: u64,
+    /// Host address of its page.
+    pub host: u64,
 }
 
 /// Guest instructions in a block at most.
@@ -52,8 +56,12 @@ pub struct Block<C> {
     pub incoming: Vec<(BlockId, u8)>,
     /// Blocks this one's slots are linked to.
     pub linked: [Option<BlockId>; 2],
+    /// Host address of the page.
+    pub host: u64,
     /// A compiled region starts here.
     pub entered: bool,
+    /// Where compiled code that comes here goes on: in that region, or back to T0.
+    pub code: u64,
     /// It was hot once before, while it was part of another block's region.
     pub deferred: bool,
     /// Operations and trailer; see [`Block::ops`].
@@ -115,6 +123,7 @@ impl<C: Cpu> Block<C> {
         let trailer = Trailer {
             link: [Link::none(), Link::none()],
             target: [taken, end],
+            went: Cell::new(0),
             len: guest as i64,
             heat: Cell::new(how.heat),
             block: id.0,
@@ -133,7 +142,9 @@ impl<C: Cpu> Block<C> {
             flow,
             incoming: Vec::new(),
             linked: [None; 2],
+            host: how.host,
             entered: false,
+            code: how.out,
             deferred: false,
             words,
             ops,

@@ -94,7 +94,7 @@ impl<C: Cpu> BlockCache<C> {
     /// Points all links and the jump-cache entry that lead to `id` at its present [`Block::entry`].
     pub fn redirect(&mut self, id: BlockId, jump: &mut [JumpEntry]) {
         let Some(b) = self.get(id) else { return };
-        let entry = b.entry();
+        let (entry, code) = (b.entry(), b.code);
         for (from, slot) in &b.incoming {
             if let Some(f) = self.get(*from) {
                 f.trailer().link[*slot as usize].op.set(entry);
@@ -103,6 +103,7 @@ impl<C: Cpu> BlockCache<C> {
         let j = &mut jump[jump_index(b.key.pc)];
         if j.va == b.key.pc && (j.op == b.ops().cast() || j.op == (&raw const b.trailer().enter).cast()) {
             j.op = entry.cast();
+            j.code = code;
         }
     }
 

@@ -110,6 +110,7 @@ unsafe fn go_on<C: Cpu, S: Sem<C>>(
             let t = unsafe { &*op.add(1).cast::<Trailer<C>>() };
             let budget = budget - t.len;
             core.trail[trail_index(budget)] = t.block;
+            t.went.set(target);
             let heat = t.heat.get().wrapping_sub(1);
             t.heat.set(heat);
             if heat == 0 {
@@ -144,7 +145,7 @@ unsafe fn computed<C: Cpu>(cpu: *mut C, op: *const Op<C>, target: u64, budget: i
     let core = unsafe { (*cpu).core_mut() };
     // SAFETY: the engine attaches a table of JUMP_ENTRIES entries before it runs guest code.
     let j = unsafe { &*core.jump_cache.add(jump_index(target)) };
-    if j.va == target && (j.ctx ^ core.code_ctx) & j.mask == 0 && budget > 0 {
+    if j.va == target && j.ctx == core.code_ctx && budget > 0 {
         #[cfg(not(threaded))]
         {
             core.budget = budget;
@@ -180,16 +181,22 @@ impl RegionEntry {
 
 /// What compiled code returns when [`Core::fault`] is set.
 pub const REGION_FAULT: u64 = 2;
+/// What it returns when a link of its can be made to lead to another region.
+pub const REGION_LINK: u64 = 4;
+/// What it returns when a page of code is not mapped as it was.
+pub const REGION_FETCH: u64 = 5;
 
 /// Handler of [`Trailer::enter`]: runs the compiled region, then goes on where it left.
 ///
 /// # Safety
-/// As for [`super::op::execute`]; the payload's first word is a live `*mut RegionEntry`.
+/// As for [`super::op::execute`]; the payload is a live `*mut RegionEntry` and the block's address.
 pub unsafe fn enter_region<C: Cpu>(cpu: *mut C, op: *const Op<C>, budget: i64) -> *const Op<C> {
     // SAFETY: by contract.
     unsafe {
         let region = (*op).payload[0] as *mut RegionEntry;
-        (*cpu).core_mut().budget = budget;
+        let core = (*cpu).core_mut();
+        core.budget = budget;
+        core.pc = (*op).payload[1];
         // `Core` is the first field of every CPU (contract of `Cpu`).
         (*cpu).core().activity.set(Work::T1);
         let why = ((*region).entry)(cpu.cast::<Core>());
@@ -201,6 +208,12 @@ pub unsafe fn enter_region<C: Cpu>(cpu: *mut C, op: *const Op<C>, budget: i64) -
         core.trail[trail_index(left)] = (*region).mark;
         if why == REGION_FAULT {
             return leave(core, op, left, Exit::RegionFault);
+        }
+        if why == REGION_LINK {
+            return leave(core, op, left, Exit::RegionLink);
+        }
+        if why == REGION_FETCH {
+            return leave(core, op, left, Exit::Indirect);
         }
         let target = core.pc;
         computed(cpu, op, target, left)

@@ -43,12 +43,14 @@ pub enum Exit {
     RegionFault,
     /// The head of a region was reached in verify mode; it starts at [`Core::pc`].
     Verify,
+    /// The link [`Core::link`] of compiled code may lead to the region at [`Core::pc`].
+    RegionLink,
 }
 
 impl Exit {
     /// From [`Core::exit`].
     pub fn from_core(v: u64) -> Exit {
-        const ALL: [Exit; 10] = [
+        const ALL: [Exit; 11] = [
             Exit::None,
             Exit::Fault,
             Exit::Link0,
@@ -59,6 +61,7 @@ impl Exit {
             Exit::SyncPc,
             Exit::RegionFault,
             Exit::Verify,
+            Exit::RegionLink,
         ];
         ALL.get(v as usize).copied().unwrap_or(Exit::None)
     }
@@ -98,6 +101,8 @@ pub struct Trailer<C> {
     pub link: [Link<C>; 2],
     /// Their addresses; `target[1]` is also the address behind the block.
     pub target: [u64; 2],
+    /// Where a computed branch went last.
+    pub went: Cell<u64>,
     /// Guest instructions in the block.
     pub len: i64,
     /// Executions left until the block counts as hot.

@@ -141,6 +141,11 @@ impl Arena {
     }
 }
 
+/// The displacement at address `site` that leads to `to`. The arena is far smaller than what 32 bits reach.
+pub fn displacement(site: u64, to: u64) -> u32 {
+    to.wrapping_sub(site + 4) as u32
+}
+
 /// A function in the arena; dropping it frees the memory. Drop it only when no vCPU can be executing it.
 #[derive(Debug)]
 pub struct Code {
@@ -169,6 +174,16 @@ impl Code {
         // SAFETY: a non-null code pointer; that it has this signature is what the caller of the (unsafe) result
         // vouches for.
         unsafe { std::mem::transmute::<*const u8, unsafe extern "C" fn(*mut Core) -> u64>(self.entry()) }
+    }
+
+    /// Makes a jump or call of the function lead elsewhere; `site` is where its 32-bit displacement is. Not to be called
+    /// while a vCPU may be executing the function.
+    pub fn patch(&self, site: usize, to: u64) {
+        debug_assert!(site + 4 <= self.len, "the displacement is in the function");
+        let rel = displacement(self.entry() as u64 + site as u64, to);
+        let at = self.at + site;
+        self.arena.lock().rw[at..at + 4].copy_from_slice(&rel.to_le_bytes());
+        host::flush_icache(self.entry().wrapping_add(site), 4);
     }
 
     /// Keeps the functions that this one calls alive as long as it.

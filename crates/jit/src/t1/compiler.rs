@@ -1,6 +1,7 @@
 //! [`Compiler`]: from a [`RegionRequest`] to code in the [`Arena`].
 
 use std::marker::PhantomData;
+use std::mem::offset_of;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,18 +13,18 @@ use cranelift_codegen::isa::OwnedTargetIsa;
 use cranelift_codegen::settings::{self, Configurable};
 use cranelift_codegen::{Context, FinalizedRelocTarget};
 use cranelift_frontend::FunctionBuilderContext;
-use lyrebird_isa::Cpu;
+use lyrebird_isa::state::{PAGE_MASK, TlbEntry, tlb_index};
+use lyrebird_isa::{Core, Cpu};
 
-use super::arena::{Arena, ArenaError, Code};
+use super::arena::{Arena, ArenaError, Code, displacement};
+use super::chain::{self, ENTER, FETCH, FUNCTIONS, JUMPS, LINKS, OUT};
 use super::dump::{Dump, mark_cold};
 use super::emit::Slow;
 use super::flow::Region;
-use super::function::{
-    Host, STUB, TRAMPOLINE, build_chain, build_region, build_thunk, build_trampoline, stub,
-};
-use super::region::RegionRequest;
+use super::function::{Host, build_region, build_thunk};
+use super::host::{self, Check, FRONT, ShapeError};
+use super::region::{CodePage, RegionExit, RegionRequest};
 use super::slow::SlowPaths;
-use crate::t0::handler::enter_region;
 
 /// Instructions of the host beyond its architecture's first version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +40,7 @@ pub enum HostFeatures {
 pub struct CompilerConfig {
     /// Out-of-line memory accesses.
     pub slow: SlowPaths,
-    /// Let a region enter another one directly, through the jump cache.
+    /// Let regions enter one another.
     pub chain: bool,
     /// Keep account of regions and helpers in [`lyrebird_isa::Core::activity`].
     pub account: bool,
@@ -82,6 +83,9 @@ pub enum CompileError {
     /// Cranelift refused the function.
     #[error("Cranelift: {0}")]
     Cranelift(String),
+    /// Cranelift's code has a form that [`Compiler`] does not know.
+    #[error("code from Cranelift: {0}")]
+    Shape(#[from] ShapeError),
     /// Cranelift panicked.
     #[error("Cranelift panicked: {0}")]
     Panic(String),
@@ -103,14 +107,32 @@ pub struct Failure {
 pub struct CompiledRegion {
     /// [`RegionRequest::id`].
     pub id: u64,
-    /// The code. Call it through [`Code::as_region`]; keep it alive while a vCPU may be in it.
+    /// Guest address at which it is entered.
+    pub pc: u64,
+    /// The code. Call it through [`Code::as_region`], with the address of its first instruction in
+    /// [`lyrebird_isa::Core::pc`]; keep it alive while a vCPU may be in it.
     pub code: Code,
+    /// Address where other compiled code enters it.
+    pub body: u64,
+    /// The same for code on other pages; goes to [`Compiler::out`] where the head's page is not mapped as it was.
+    pub checked: u64,
+    /// Where it leaves to.
+    pub links: Vec<LinkSite>,
     /// Guest instructions compiled, duplicates removed.
     pub guest_insns: u32,
     /// Time spent, in nanoseconds.
     pub nanos: u64,
     /// For people, where asked for.
     pub dump: Option<Box<Dump>>,
+}
+
+/// An exit of a region to a known address.
+#[derive(Clone, Copy, Debug)]
+pub struct LinkSite {
+    /// Guest address.
+    pub pc: u64,
+    /// Where in the code the displacement of its jump is, for [`Code::patch`].
+    pub site: usize,
 }
 
 /// Compiles regions of the guest CPU `C`.
@@ -120,8 +142,10 @@ pub struct Compiler<C> {
     context: Context,
     builder: FunctionBuilderContext,
     arena: Arc<Arena>,
-    /// Thunks by [`Slow`], then the trampoline and the chain function.
+    /// Thunks by [`Slow`], then those that `chain` numbers.
     thunks: Arc<Vec<Code>>,
+    /// Where links that lead nowhere go.
+    link: u64,
     cpu: PhantomData<fn() -> C>,
 }
 
@@ -165,7 +189,7 @@ impl<C: Cpu> Compiler<C> {
         let host = Host {
             call_conv: isa.default_call_conv(),
             tso: cfg!(target_arch = "x86_64"),
-            enter_handler: config.chain.then_some(enter_region::<C> as *const () as u64),
+            chain: config.chain,
             account: config.account,
             sys: config.slow.sys.map(|f| f as *const () as u64),
             frontend: isa.frontend_config(),
@@ -177,22 +201,38 @@ impl<C: Cpu> Compiler<C> {
             builder: FunctionBuilderContext::new(),
             arena,
             thunks: Arc::default(),
+            link: 0,
             cpu: PhantomData,
         };
         let mut thunks = Vec::new();
         for slow in Slow::ALL {
             compiler.context.clear();
             build_thunk(&mut compiler.context.func, &mut compiler.builder, host, slow, &config.slow);
-            thunks.push(compiler.emit(|_| [])?);
+            thunks.push(compiler.emit(&[])?);
+        }
+        let why = |exit: RegionExit| host::exit_with(exit as u32);
+        for piece in [host::enter(), host::exit(), why(RegionExit::Next), why(RegionExit::Fetch)] {
+            thunks.push(compiler.arena.install(&piece)?);
         }
         compiler.context.clear();
-        build_trampoline(&mut compiler.context.func, &mut compiler.builder, host);
-        thunks.push(compiler.emit(|_| [])?);
-        compiler.context.clear();
-        build_chain::<C>(&mut compiler.context.func, &mut compiler.builder, host);
-        thunks.push(compiler.emit(|_| [])?);
+        let out = thunks[OUT].entry() as u64;
+        chain::build_link(&mut compiler.context.func, &mut compiler.builder, host, out);
+        let link = compiler.emit_stripped(&thunks, None)?;
+        thunks.push(link.code);
+        debug_assert_eq!(thunks.len(), chain::LINK + 1);
+        compiler.link = link.body;
         compiler.thunks = Arc::new(thunks);
         Ok(compiler)
+    }
+
+    /// Where compiled code goes on for a block that is not: back to T0, at [`lyrebird_isa::Core::pc`].
+    pub fn out(&self) -> u64 {
+        self.thunks.get(OUT).map_or(0, |c| c.entry() as u64)
+    }
+
+    /// Where a link goes that has no region to lead to.
+    pub fn link(&self) -> u64 {
+        self.link
     }
 
     /// The arena.
@@ -206,9 +246,18 @@ impl<C: Cpu> Compiler<C> {
         // A panic leaves the contexts in an unknown state; they are replaced before they are used again.
         let done = panic::catch_unwind(AssertUnwindSafe(|| self.try_compile(&request)));
         let error = match done {
-            Ok(Ok((code, guest_insns, dump))) => {
-                let nanos = start.elapsed().as_nanos() as u64;
-                return Ok(CompiledRegion { id: request.id, code, guest_insns, nanos, dump });
+            Ok(Ok((region, dump, guest_insns))) => {
+                return Ok(CompiledRegion {
+                    id: request.id,
+                    pc: request.blocks.first().map_or(0, |b| b.pc),
+                    code: region.code,
+                    body: region.body,
+                    checked: region.checked,
+                    links: region.links,
+                    guest_insns,
+                    nanos: start.elapsed().as_nanos() as u64,
+                    dump,
+                });
             }
             Ok(Err(e)) => e,
             Err(payload) => {
@@ -232,27 +281,29 @@ impl<C: Cpu> Compiler<C> {
     fn try_compile(
         &mut self,
         request: &RegionRequest,
-    ) -> Result<(Code, u32, Option<Box<Dump>>), CompileError> {
+    ) -> Result<(Stripped, Option<Box<Dump>>, u32), CompileError> {
         let head = request.blocks.first().map_or(0, |b| b.pc);
         let region = Region::new::<C>(request).ok_or(CompileError::Empty(head))?;
         self.context.clear();
-        build_region::<C>(&mut self.context.func, &mut self.builder, self.host, &region, request)?;
+        let links =
+            build_region::<C>(&mut self.context.func, &mut self.builder, self.host, &region, request)?;
         self.context.set_disasm(request.dump);
         if request.dump {
             mark_cold(&mut self.context.func);
         }
-        let trampoline = self.thunks[TRAMPOLINE].entry() as u64;
-        let mut code = self.emit(|at| stub(at, trampoline))?;
-        code.keep(Arc::clone(&self.thunks));
+        let page = request.pages.iter().find(|p| p.va == head & PAGE_MASK).copied();
+        let thunks = Arc::clone(&self.thunks);
+        let mut code = self.emit_stripped(&thunks, Some((page, &links)))?;
+        code.code.keep(thunks);
         let dump = request.dump.then(|| {
-            let dump = Dump::of::<C>(&self.context, &region, request, STUB);
-            Box::new(Dump { host: code.bytes().to_vec(), base: code.entry() as u64, ..dump })
+            let dump = Dump::of::<C>(&self.context, &region, request, FRONT);
+            Box::new(Dump { host: code.code.bytes().to_vec(), base: code.code.entry() as u64, ..dump })
         });
-        Ok((code, region.insns() as u32, dump))
+        Ok((code, dump, region.insns() as u32))
     }
 
-    /// Compiles the function in the context and installs it behind what `front` makes of its address.
-    fn emit<const N: usize>(&mut self, front: impl FnOnce(u64) -> [u8; N]) -> Result<Code, CompileError> {
+    /// Compiles the function in the context: the machine code and its calls.
+    fn compile_context(&mut self) -> Result<(Vec<u8>, Vec<Call>), CompileError> {
         let mut control = ControlPlane::default();
         self.context
             .compile(&*self.isa, &mut control)
@@ -262,29 +313,140 @@ impl<C: Cpu> Compiler<C> {
         };
         let mut calls = Vec::new();
         for r in compiled.buffer.relocs() {
-            let target = match (&r.target, r.kind) {
-                (FinalizedRelocTarget::ExternalName(ExternalName::User(name)), Reloc::X86CallPCRel4) => {
+            match (&r.target, r.kind) {
+                (FinalizedRelocTarget::ExternalName(ExternalName::User(name)), Reloc::X86CallPCRel4)
+                    if r.addend == -4 =>
+                {
                     let name = &self.context.func.params.user_named_funcs()[*name];
-                    self.thunks.get(name.index as usize)
+                    calls.push(Call { site: r.offset as usize, to: (name.namespace, name.index as usize) });
                 }
-                _ => None,
-            };
-            match target {
-                Some(code) => calls.push((r.offset as usize, code.entry() as u64, r.addend)),
-                None => return Err(CompileError::Cranelift(format!("relocation {r:?} is not supported"))),
+                _ => return Err(CompileError::Cranelift(format!("relocation {r:?} is not supported"))),
             }
         }
-        let mut image = vec![0; N];
-        image.extend_from_slice(compiled.code_buffer());
+        Ok((compiled.code_buffer().to_vec(), calls))
+    }
+
+    /// Compiles the function in the context and installs it, as one that makes its own frame.
+    fn emit(&mut self, functions: &[Code]) -> Result<Code, CompileError> {
+        let (image, calls) = self.compile_context()?;
+        let mut targets = Vec::with_capacity(calls.len());
+        for c in &calls {
+            targets.push((c.site, function(functions, c.to.1)?));
+        }
+        Ok(self.arena.install_with(&image, |bytes, at| displace(bytes, at, &targets))?)
+    }
+
+    /// Compiles the function in the context and installs it as one that runs on the common frame. A region brings its
+    /// head's page and the addresses of its links, and gets the front by which it is entered.
+    fn emit_stripped(
+        &mut self,
+        functions: &[Code],
+        region: Option<(Option<CodePage>, &[u64])>,
+    ) -> Result<Stripped, CompileError> {
+        let (mut image, calls) = self.compile_context()?;
+        let ahead = if region.is_some() { FRONT } else { 0 };
+        let (plain, mut tail): (Vec<Call>, Vec<Call>) =
+            calls.into_iter().partition(|c| c.site == 0 || image[c.site - 1] != JMP);
+        let mut sites: Vec<usize> = tail.iter().map(|c| c.site).collect();
+        let entry = host::strip(&mut image, &mut sites)?;
+        for (c, site) in tail.iter_mut().zip(sites) {
+            c.site = site;
+        }
+        // Bytes of the copies of `host::jump` are in order of their numbers.
+        let copies = tail.iter().filter(|c| c.to.0 == JUMPS).map(|c| c.to.1 + 1).max().unwrap_or(0);
+        let end = image.len();
+        for _ in 0..copies {
+            image.extend(host::jump());
+        }
+        let mut links = Vec::new();
+        let mut targets = Vec::new();
+        for c in plain.iter().chain(&tail) {
+            let site = c.site + ahead;
+            match c.to {
+                (FUNCTIONS, n) => targets.push((site, To::Address(function(functions, n)?))),
+                (LINKS, n) => {
+                    let pc = region.and_then(|(_, links)| links.get(n).copied());
+                    links.push((n, LinkSite { pc: pc.unwrap_or(0), site }));
+                    targets.push((site, To::Address(self.link)));
+                }
+                (_, n) => targets.push((site, To::Offset(ahead + end + n * host::jump().len()))),
+            }
+        }
+        // A link is known by its number.
+        links.sort_by_key(|(n, _)| *n);
+        let links: Vec<LinkSite> = links.into_iter().map(|(_, l)| l).collect();
+        let body = ahead + entry;
+        image.splice(0..0, std::iter::repeat_n(0, ahead));
+        let check = region.map(|(page, _)| check(page));
+        let ends =
+            if check.is_some() { (function(functions, ENTER)?, function(functions, FETCH)?) } else { (0, 0) };
         let code = self.arena.install_with(&image, |bytes, at| {
-            bytes[..N].copy_from_slice(&front(at));
-            for &(offset, target, addend) in &calls {
-                let offset = offset + N;
-                // The arena is far smaller than the reach of a 32-bit displacement.
-                let rel = target.wrapping_add(addend as u64).wrapping_sub(at + offset as u64);
-                bytes[offset..offset + 4].copy_from_slice(&(rel as u32).to_le_bytes());
+            let targets: Vec<(usize, u64)> = targets
+                .iter()
+                .map(|(site, to)| match to {
+                    To::Address(a) => (*site, *a),
+                    To::Offset(o) => (*site, at + *o as u64),
+                })
+                .collect();
+            displace(bytes, at, &targets);
+            if let Some(check) = &check {
+                let front = host::front(at, at + body as u64, ends.0, ends.1, check);
+                bytes[..FRONT].copy_from_slice(&front);
             }
         })?;
-        Ok(code)
+        let at = code.entry() as u64;
+        Ok(Stripped { code, body: at + body as u64, checked: at + host::CHECKED as u64, links })
+    }
+}
+
+/// Opcode of a jump with a 32-bit displacement.
+const JMP: u8 = 0xe9;
+
+/// A call or jump in machine code: where its displacement is, and namespace and number of where it leads.
+struct Call {
+    site: usize,
+    to: (u32, usize),
+}
+
+/// Where a call leads.
+enum To {
+    Address(u64),
+    /// From the start of its own image.
+    Offset(usize),
+}
+
+/// A function on the common frame.
+struct Stripped {
+    code: Code,
+    body: u64,
+    checked: u64,
+    links: Vec<LinkSite>,
+}
+
+fn function(functions: &[Code], number: usize) -> Result<u64, CompileError> {
+    match functions.get(number) {
+        Some(code) => Ok(code.entry() as u64),
+        None => Err(CompileError::Cranelift(format!("calls function {number}, which there is not yet"))),
+    }
+}
+
+/// Writes displacements into code that will execute at `at`.
+fn displace(bytes: &mut [u8], at: u64, targets: &[(usize, u64)]) {
+    for &(site, to) in targets {
+        bytes[site..site + 4].copy_from_slice(&displacement(at + site as u64, to).to_le_bytes());
+    }
+}
+
+/// What the checked entry of a region compares, given where the page of its head was.
+fn check(page: Option<CodePage>) -> Check {
+    // Without a page, one that the TLB never has.
+    let CodePage { va, host } = page.unwrap_or(CodePage { va: 1, host: 1 });
+    let entry = tlb_index(va) * size_of::<TlbEntry>();
+    Check {
+        tlb: offset_of!(Core, tlb) as u32,
+        exec: (entry + offset_of!(TlbEntry, exec)) as u32,
+        addend_at: (entry + offset_of!(TlbEntry, addend)) as u32,
+        page: va,
+        addend: host.wrapping_sub(va),
     }
 }

@@ -1,7 +1,7 @@
 //! What a region's instructions touch: decoding, edges, which registers are dirty and which are live where.
 
 use lyrebird_isa::scan::{Flow, Scan, Summary};
-use lyrebird_isa::state::{REG_SINK, REG_ZERO};
+use lyrebird_isa::state::{PAGE_MASK, REG_SINK, REG_ZERO};
 use lyrebird_isa::{Cpu, Effects, Sem, Term, Visitor};
 use rustc_hash::FxHashMap;
 
@@ -38,9 +38,14 @@ impl Insn {
         self.seen.uses | if self.seen.reads_flags { FLAGS } else { 0 }
     }
 
-    /// The guest state must stand in `Core` before it executes.
+    /// The guest state must stand in `Core` where it takes a slow path or faults.
     pub fn syncs(&self) -> bool {
         self.seen.faults
+    }
+
+    /// The guest state stands in `Core` before it executes, on all paths. There are others of which that is true.
+    pub fn stores(&self) -> bool {
+        self.clobbers()
     }
 
     /// A helper may change any register.
@@ -69,7 +74,8 @@ pub struct Block {
     pub end_pc: u64,
     /// How it ends.
     pub end: End,
-    /// Direct successors as addresses, the taken one first; those in the region with their index.
+    /// Direct successors as addresses, the taken one first, or those that a computed branch is compared with; those in
+    /// the region with their index.
     pub succ: Vec<(u64, Option<usize>)>,
     /// Edges from inside the region.
     pub preds: u32,
@@ -205,7 +211,7 @@ impl Region {
             for i in 0..self.blocks.len() {
                 let mut dirty = self.blocks[i].dirty_in;
                 for insn in &self.blocks[i].insns {
-                    dirty = if insn.syncs() { insn.defs() } else { dirty | insn.defs() };
+                    dirty = if insn.stores() { insn.defs() } else { dirty | insn.defs() };
                 }
                 for s in 0..self.blocks[i].succ.len() {
                     if let Some(to) = self.blocks[i].succ[s].1 {
@@ -238,9 +244,12 @@ impl Region {
                 let mut d = b.dirty_in;
                 for insn in &b.insns {
                     dirty.push(d);
-                    d = if insn.syncs() { insn.defs() } else { d | insn.defs() };
+                    d = if insn.stores() { insn.defs() } else { d | insn.defs() };
                 }
-                let leaves = b.succ.is_empty() || b.succ.iter().any(|&(_, to)| to.is_none_or(|to| to <= i));
+                let computed = matches!(b.end, End::Flow(Flow::Indirect(_)));
+                let may_leave = |to: usize| to <= i || self.changes_page(i, to);
+                let leaves =
+                    computed || b.succ.is_empty() || b.succ.iter().any(|&(_, to)| to.is_none_or(may_leave));
                 let mut live = out | if leaves { d | FLAGS } else { 0 };
                 for (insn, dirty) in b.insns.iter().zip(&dirty).rev() {
                     live &= !insn.defs();
@@ -268,6 +277,13 @@ impl Region {
             let successors = self.blocks[i].succ.iter().filter_map(|&(_, to)| to);
             self.blocks[i].ssa_out = successors.fold(0, |m, to| m | self.blocks[to].ssa_in);
         }
+    }
+
+    /// Whether an edge leads to a page that need not be mapped as it was, though the page before is: the region may have
+    /// to be left there.
+    pub fn changes_page(&self, from: usize, to: usize) -> bool {
+        let page = |b: usize| self.blocks[b].insns.first().map_or(0, |i| i.pc & PAGE_MASK);
+        page(from) != page(to) && page(to) != page(0)
     }
 
     /// Whether a path of at least one edge leads from one block to another.
@@ -321,7 +337,8 @@ fn decode<C: Cpu>(
     }
     let end_pc = b.pc.wrapping_add(at as u64);
     let succ = match end {
-        End::Interp | End::Flow(Flow::Indirect(_) | Flow::SyncNext | Flow::SyncPc) => vec![],
+        End::Interp | End::Flow(Flow::SyncNext | Flow::SyncPc) => vec![],
+        End::Flow(Flow::Indirect(_)) => b.targets.iter().map(|&pc| (pc, None)).collect(),
         End::Flow(Flow::Next) => vec![(end_pc, None)],
         End::Flow(Flow::Branch { taken }) => vec![(taken, None), (end_pc, None)],
         End::Flow(Flow::Jump { target, .. }) => vec![(target, None)],

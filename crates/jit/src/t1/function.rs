@@ -4,14 +4,13 @@ use std::mem::offset_of;
 
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
-    AbiParam, Block, BlockArg, ExtFuncData, ExternalName, FuncRef, Function, InstBuilder, MemFlagsData,
-    SigRef, Signature, SourceLoc, UserExternalName, Value, types,
+    AbiParam, BlockArg, Function, InstBuilder, MemFlagsData, Signature, SourceLoc, types,
 };
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
-use lyrebird_isa::state::{JUMP_ENTRIES, JUMP_SHIFTS, JumpEntry, PAGE_MASK};
 use lyrebird_isa::{Activity, Core, Cpu, Visitor};
 
+use super::chain;
 use super::compiler::CompileError;
 use super::dump::location;
 use super::emit::{
@@ -21,8 +20,6 @@ use super::emit::{
 use super::flow::Region;
 use super::region::{RegionExit, RegionRequest};
 use super::slow::SlowPaths;
-use crate::t0::Op;
-use crate::t0::handler::RegionEntry;
 
 const PC: i32 = offset_of!(Core, pc) as i32;
 const BUDGET: i32 = offset_of!(Core, budget) as i32;
@@ -34,8 +31,8 @@ pub struct Host {
     pub call_conv: CallConv,
     /// Total store order.
     pub tso: bool,
-    /// Address of the T0 handler that enters regions, where regions may enter one another.
-    pub enter_handler: Option<u64>,
+    /// Regions may enter one another.
+    pub chain: bool,
     /// Keep account in [`Core::activity`].
     pub account: bool,
     /// Address of [`SlowPaths::sys`].
@@ -51,14 +48,6 @@ fn thunk_signature() -> Signature {
     sig
 }
 
-/// Signature of a region: any register may change.
-fn region_signature() -> Signature {
-    let mut sig = Signature::new(CallConv::Tail);
-    sig.params.push(AbiParam::new(types::I64));
-    sig.returns.push(AbiParam::new(types::I64));
-    sig
-}
-
 struct EmitVisitor<'e, 'a, 'f, C: Cpu>(&'e mut ClifEmitter<'a, 'f, C>);
 
 impl<C: Cpu> Visitor<C> for EmitVisitor<'_, '_, '_, C> {
@@ -69,15 +58,16 @@ impl<C: Cpu> Visitor<C> for EmitVisitor<'_, '_, '_, C> {
     }
 }
 
-/// Builds the function of a region: `tail fn(core: *mut Core) -> RegionExit`.
+/// Builds the function of a region, and yields the addresses that its links lead to: `tail fn(core: *mut Core)`. It ends by jumping to [`chain::EXIT`] with a
+/// [`RegionExit`], or to other regions.
 pub fn build_region<C: Cpu>(
     func: &mut Function,
     context: &mut FunctionBuilderContext,
     host: Host,
     region: &Region,
     request: &RegionRequest,
-) -> Result<(), CompileError> {
-    func.signature = region_signature();
+) -> Result<Vec<u64>, CompileError> {
+    func.signature = chain::signature(1);
     let mut builder = FunctionBuilder::new(func, context);
     let b = &mut builder;
 
@@ -92,9 +82,8 @@ pub fn build_region<C: Cpu>(
     helper_sig.returns = vec![AbiParam::new(types::I64)];
     let helper_sig = b.import_signature(helper_sig);
     let thunk_sig = b.import_signature(thunk_signature());
-    let slow = Slow::ALL.map(|s| import(b, s as usize, thunk_sig));
+    let slow = Slow::ALL.map(|s| chain::import(b, s as usize, thunk_sig));
 
-    let trusted = MemFlagsData::trusted();
     let ret = b.create_block();
     b.append_block_param(ret, types::I64);
     let fault = b.create_block();
@@ -102,15 +91,26 @@ pub fn build_region<C: Cpu>(
     let next = b.create_block();
     b.append_block_param(next, types::I64);
     b.append_block_param(next, types::I64);
+    let first = b.create_block();
 
     let head = &region.blocks[0];
     let head_pc = head.insns.first().map_or(0, |i| i.pc);
+    let trusted = MemFlagsData::trusted();
     let budget_var = b.declare_var(types::I64);
     let budget = b.ins().load(types::I64, trusted, core, BUDGET);
     b.def_var(budget_var, budget);
-    // The upper half of the address: inside the region only the lower is stored.
-    let pc = b.ins().iconst(types::I64, head_pc as i64);
-    b.ins().store(trusted, pc, core, PC);
+    // Whoever comes here has stored the address.
+    let zero = b.ins().iconst(types::I64, 0);
+    let left = b.ins().icmp(IntCC::SignedGreaterThan, budget, zero);
+    let spent = b.create_block();
+    b.set_cold_block(spent);
+    b.ins().brif(left, first, &[], spent, &[]);
+    b.switch_to_block(spent);
+    b.seal_block(spent);
+    let code = b.ins().iconst(types::I64, RegionExit::Budget as i64);
+    b.ins().jump(ret, &[BlockArg::from(code)]);
+    b.switch_to_block(first);
+    b.seal_block(first);
     let account = host.account.then(|| {
         let cell = b.ins().load(
             types::I64,
@@ -137,7 +137,9 @@ pub fn build_region<C: Cpu>(
         account,
         sys: host.sys.filter(|_| request.verify),
         tso: host.tso,
-        page: head_pc & PAGE_MASK,
+        chain: host.chain && !request.verify,
+        id: request.id,
+        pc: head_pc,
     };
     let mut e = ClifEmitter::<C>::new(b, env, budget);
     let needed = region.blocks.iter().fold(0, |m, b| m | b.ssa_in);
@@ -153,7 +155,7 @@ pub fn build_region<C: Cpu>(
     let heads: Vec<_> = region.blocks.iter().map(|_| e.b.create_block()).collect();
     e.b.ins().jump(heads[0], &[]);
 
-    let layout = Layout { region, heads, budget: budget_var };
+    let layout = Layout { region, pages: &request.pages, heads, budget: budget_var };
     // A block whose predecessors have all been emitted can be sealed at once, which saves it block parameters.
     let mut loops = vec![false; region.blocks.len()];
     for (i, b) in region.blocks.iter().enumerate() {
@@ -180,154 +182,35 @@ pub fn build_region<C: Cpu>(
         flags[i] = Some(e.flag_state());
         e.end_block(i, &layout);
     }
+    e.b.set_srcloc(SourceLoc::default());
+    e.finish_links();
     let error = e.error;
-    b.set_srcloc(SourceLoc::default());
+    let links = std::mem::take(&mut e.links).into_iter().map(|(pc, _)| pc).collect();
 
-    go_on(b, host, request, core, next, ret);
+    // Exits to a computed address.
+    b.switch_to_block(next);
+    let (pc, budget) = (b.block_params(next)[0], b.block_params(next)[1]);
+    b.ins().store(trusted, pc, core, PC);
+    b.ins().store(trusted, budget, core, BUDGET);
+    if env.chain {
+        let code = chain::probe(b, core, pc, ret);
+        chain::jump(b, core, code, 0);
+    } else {
+        let code = b.ins().iconst(types::I64, RegionExit::Next as i64);
+        b.ins().jump(ret, &[BlockArg::from(code)]);
+    }
     b.switch_to_block(fault);
     let code = b.ins().iconst(types::I64, RegionExit::Fault as i64);
     b.ins().jump(ret, &[BlockArg::from(code)]);
     b.switch_to_block(ret);
     let code = b.block_params(ret)[0];
-    b.ins().return_(&[code]);
+    chain::leave(b, core, code);
     b.seal_all_blocks();
     builder.finalize(host.frontend);
     match error {
         Some((pc, what)) => Err(CompileError::Semantics { pc, what }),
-        None => Ok(()),
+        None => Ok(links),
     }
-}
-
-/// Fills the block in which all exits to a known address end: `next(pc, budget)`. Where regions may enter one another,
-/// the chain function looks for one there.
-fn go_on(
-    b: &mut FunctionBuilder<'_>,
-    host: Host,
-    request: &RegionRequest,
-    core: Value,
-    next: Block,
-    ret: Block,
-) {
-    let trusted = MemFlagsData::trusted();
-    b.switch_to_block(next);
-    let (pc, budget) = (b.block_params(next)[0], b.block_params(next)[1]);
-    b.ins().store(trusted, pc, core, PC);
-    b.ins().store(trusted, budget, core, BUDGET);
-    if host.enter_handler.is_some() && !request.verify {
-        let signature = b.import_signature(region_signature());
-        let chain = import(b, CHAIN, signature);
-        b.ins().return_call(chain, &[core]);
-    } else {
-        let code = b.ins().iconst(types::I64, RegionExit::Next as i64);
-        b.ins().jump(ret, &[BlockArg::from(code)]);
-    }
-}
-
-/// Imports a function of the compiler's by its number.
-fn import(b: &mut FunctionBuilder<'_>, number: usize, signature: SigRef) -> FuncRef {
-    let name = b.func.declare_imported_user_function(UserExternalName::new(0, number as u32));
-    let name = ExternalName::user(name);
-    b.import_function(ExtFuncData { name, signature, colocated: true, patchable: false })
-}
-
-/// Builds `tail fn(core: *mut Core) -> RegionExit`, with which regions end whose successor is known by address: enters
-/// the region that the jump cache knows at [`Core::pc`], or returns [`RegionExit::Next`].
-pub fn build_chain<C: Cpu>(func: &mut Function, context: &mut FunctionBuilderContext, host: Host) {
-    func.signature = region_signature();
-    let mut builder = FunctionBuilder::new(func, context);
-    let b = &mut builder;
-    let trusted = MemFlagsData::trusted();
-    let (probe, found, chain, out) = (b.create_block(), b.create_block(), b.create_block(), b.create_block());
-    let first = b.create_block();
-    b.append_block_params_for_function_params(first);
-    b.switch_to_block(first);
-    let core = b.block_params(first)[0];
-    b.set_cold_block(out);
-    let budget = b.ins().load(types::I64, trusted, core, BUDGET);
-    let zero = b.ins().iconst(types::I64, 0);
-    let left = b.ins().icmp(IntCC::SignedGreaterThan, budget, zero);
-    b.ins().brif(left, probe, &[], out, &[]);
-
-    // The same comparison as T0's for computed branches.
-    b.switch_to_block(probe);
-    let pc = b.ins().load(types::I64, trusted, core, PC);
-    let low = b.ins().ushr_imm_u(pc, JUMP_SHIFTS[0] as i64);
-    let high = b.ins().ushr_imm_u(pc, JUMP_SHIFTS[1] as i64);
-    let index = b.ins().bxor(low, high);
-    let index = b.ins().band_imm_u(index, JUMP_ENTRIES as i64 - 1);
-    let at = b.ins().ishl_imm_u(index, size_of::<JumpEntry>().trailing_zeros() as i64);
-    let cache = b.ins().load(types::I64, trusted, core, offset_of!(Core, jump_cache) as i32);
-    let at = b.ins().iadd(cache, at);
-    let field =
-        |b: &mut FunctionBuilder<'_>, offset: usize| b.ins().load(types::I64, trusted, at, offset as i32);
-    let va = field(b, offset_of!(JumpEntry, va));
-    let other = b.ins().bxor(va, pc);
-    let ctx = field(b, offset_of!(JumpEntry, ctx));
-    let mask = field(b, offset_of!(JumpEntry, mask));
-    let now = b.ins().load(types::I64, trusted, core, offset_of!(Core, code_ctx) as i32);
-    let differ = b.ins().bxor(ctx, now);
-    let differ = b.ins().band(differ, mask);
-    let miss = b.ins().bor(other, differ);
-    b.ins().brif(miss, out, &[], found, &[]);
-
-    b.switch_to_block(found);
-    let op = field(b, offset_of!(JumpEntry, op));
-    let handler = b.ins().load(types::I64, trusted, op, offset_of!(Op<C>, handler) as i32);
-    let enter = b.ins().iconst(types::I64, host.enter_handler.unwrap_or(0) as i64);
-    let is_region = b.ins().icmp(IntCC::Equal, handler, enter);
-    b.ins().brif(is_region, chain, &[], out, &[]);
-
-    b.switch_to_block(chain);
-    let entry = b.ins().load(types::I64, trusted, op, offset_of!(Op<C>, payload) as i32);
-    let f = b.ins().load(types::I64, trusted, entry, offset_of!(RegionEntry, entry) as i32);
-    // Behind the stub that is there for callers with the host's convention.
-    let f = b.ins().iadd_imm_u(f, STUB as i64);
-    let sig = b.import_signature(region_signature());
-    b.ins().return_call_indirect(sig, f, &[core]);
-
-    b.switch_to_block(out);
-    let code = b.ins().iconst(types::I64, RegionExit::Next as i64);
-    b.ins().return_(&[code]);
-    b.seal_all_blocks();
-    builder.finalize(host.frontend);
-}
-
-/// Number of the trampoline among the compiler's functions, behind the thunks.
-pub const TRAMPOLINE: usize = Slow::ALL.len();
-/// Number of the chain function.
-pub const CHAIN: usize = TRAMPOLINE + 1;
-
-/// Builds `extern "C" fn(core: *mut Core, region: *const u8) -> RegionExit`, which calls a region.
-pub fn build_trampoline(func: &mut Function, context: &mut FunctionBuilderContext, host: Host) {
-    func.signature = Signature::new(host.call_conv);
-    func.signature.params = vec![AbiParam::new(types::I64); 2];
-    func.signature.returns = vec![AbiParam::new(types::I64)];
-    let mut builder = FunctionBuilder::new(func, context);
-    let b = &mut builder;
-    let entry = b.create_block();
-    b.append_block_params_for_function_params(entry);
-    b.switch_to_block(entry);
-    b.seal_block(entry);
-    let (core, region) = (b.block_params(entry)[0], b.block_params(entry)[1]);
-    let sig = b.import_signature(region_signature());
-    let call = b.ins().call_indirect(sig, region, &[core]);
-    let code = b.inst_results(call)[0];
-    b.ins().return_(&[code]);
-    builder.finalize(host.frontend);
-}
-
-/// Bytes in front of a region's function: the stub that makes it callable with the host's convention.
-pub const STUB: usize = 32;
-
-/// The stub at address `at`: passes the address of the function behind it to the trampoline.
-pub fn stub(at: u64, trampoline: u64) -> [u8; STUB] {
-    // mov rsi, imm64; jmp rel32
-    let mut s = [0xcc; STUB];
-    s[..2].copy_from_slice(&[0x48, 0xbe]);
-    s[2..10].copy_from_slice(&(at + STUB as u64).to_le_bytes());
-    s[10] = 0xe9;
-    s[11..15].copy_from_slice(&(trampoline.wrapping_sub(at + 15) as u32).to_le_bytes());
-    s
 }
 
 /// Builds a thunk: `preserve_all fn(core: *mut Core)`. It finds its arguments in [`Core::scratch`], makes

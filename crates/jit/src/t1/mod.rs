@@ -5,6 +5,7 @@
 //! [`thread::CompileThread`] does all that beside the vCPU.
 
 pub mod arena;
+pub(crate) mod chain;
 pub mod compiler;
 pub mod dump;
 pub mod emit;
@@ -16,8 +17,11 @@ pub mod slow;
 pub mod thread;
 
 pub use arena::{Arena, ArenaError, Code};
-pub use compiler::{CompileError, CompiledRegion, Compiler, CompilerConfig, Failure, HostFeatures};
+pub use chain::of_link;
+pub use compiler::{CompileError, CompiledRegion, Compiler, CompilerConfig, Failure, HostFeatures, LinkSite};
 pub use dump::Dump;
-pub use region::{BlockSource, BlockView, Limits, RegionBlock, RegionExit, RegionRequest, form_region};
+pub use region::{
+    BlockSource, BlockView, CodePage, Limits, RegionBlock, RegionExit, RegionRequest, form_region,
+};
 pub use slow::SlowPaths;
 pub use thread::CompileThread;

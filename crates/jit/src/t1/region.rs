@@ -2,7 +2,6 @@
 
 use std::collections::BinaryHeap;
 
-use lyrebird_isa::state::PAGE_MASK;
 use rustc_hash::FxHashMap;
 
 /// One block of a region.
@@ -12,6 +11,17 @@ pub struct RegionBlock {
     pub pc: u64,
     /// Instruction bytes, up to and including the block's last instruction.
     pub bytes: Box<[u8]>,
+    /// Blocks of the region where its last instruction may lead, if that is a computed branch.
+    pub targets: Vec<u64>,
+}
+
+/// A page of guest code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CodePage {
+    /// Guest virtual address.
+    pub va: u64,
+    /// Host address.
+    pub host: u64,
 }
 
 /// A region to compile.
@@ -21,8 +31,10 @@ pub struct RegionRequest {
     pub id: u64,
     /// Mode bits to decode under ([`lyrebird_isa::Cpu::mode`]).
     pub mode: u64,
-    /// The blocks, head first, all in one virtual page. Blocks that overlap are cut where the next one begins.
+    /// The blocks, head first. Blocks that overlap are cut where the next one begins.
     pub blocks: Vec<RegionBlock>,
+    /// Where the pages are that the blocks were read from, as far as known.
+    pub pages: Vec<CodePage>,
     /// Keep the CLIF and the host disassembly.
     pub dump: bool,
     /// Send every guest memory access through [`super::SlowPaths`], so that the caller sees them all, and leave
@@ -41,14 +53,26 @@ pub enum RegionExit {
     Interp = 1,
     /// The instruction at `pc` raised the guest fault recorded in the CPU; it does not count as retired.
     Fault = 2,
-    /// The budget ran out at a back edge; go on at `pc`.
+    /// The budget ran out at a back edge or at entry; go on at `pc`.
     Budget = 3,
+    /// The jump cache has a region for `pc`: the link that [`lyrebird_isa::Core::link`] names can be made to lead there.
+    Link = 4,
+    /// The page of `pc` is not, or not any more, mapped where the region was compiled from; go on at `pc`.
+    Fetch = 5,
 }
 
 impl RegionExit {
     /// From the value a region returned.
     pub fn from_code(v: u64) -> Option<RegionExit> {
-        [RegionExit::Next, RegionExit::Interp, RegionExit::Fault, RegionExit::Budget].get(v as usize).copied()
+        const ALL: [RegionExit; 6] = [
+            RegionExit::Next,
+            RegionExit::Interp,
+            RegionExit::Fault,
+            RegionExit::Budget,
+            RegionExit::Link,
+            RegionExit::Fetch,
+        ];
+        ALL.get(v as usize).copied()
     }
 }
 
@@ -61,8 +85,19 @@ pub struct BlockView<'a> {
     pub insns: u32,
     /// Executions so far.
     pub heat: u64,
-    /// Addresses of the direct successors.
+    /// Addresses of the direct successors, or where a computed branch went last.
     pub succ: [Option<u64>; 2],
+    /// The address behind it, where it ends with a call.
+    pub after: Option<u64>,
+    /// It ends with a return.
+    pub returns: bool,
+}
+
+impl BlockView<'_> {
+    /// Where control may go on sooner or later.
+    fn leads_to(&self) -> impl Iterator<Item = u64> {
+        self.succ.into_iter().chain([self.after]).flatten()
+    }
 }
 
 /// Where the region former finds blocks: those decoded under the head's mode and mapping.
@@ -88,12 +123,14 @@ impl Default for Limits {
     }
 }
 
-/// Picks the blocks of the region that starts at `head`: hottest successors first, in the head's virtual page,
-/// ordered so that only loops lead backwards. Empty where `head` has no block.
+/// Return sites that a return is compared with at most.
+const RETURN_SITES: usize = 4;
+
+/// Picks the blocks of the region that starts at `head`: hottest successors first, into calls and behind them, ordered so
+/// that mostly loops lead backwards. Empty where `head` has no block.
 pub fn form_region(head: u64, source: &impl BlockSource, limits: &Limits) -> Vec<RegionBlock> {
     let Some(first) = source.block(head) else { return Vec::new() };
     let least = first.heat.div_ceil(limits.cold_ratio.max(1));
-    let page = head & PAGE_MASK;
     let mut chosen: FxHashMap<u64, BlockView<'_>> = FxHashMap::default();
     let mut frontier = BinaryHeap::from([(first.heat, std::cmp::Reverse(head))]);
     let mut insns = 0;
@@ -111,18 +148,32 @@ pub fn form_region(head: u64, source: &impl BlockSource, limits: &Limits) -> Vec
         }
         insns += view.insns;
         chosen.insert(pc, view);
-        for s in view.succ.into_iter().flatten() {
-            if s & PAGE_MASK == page
-                && !chosen.contains_key(&s)
+        for s in view.leads_to() {
+            if !chosen.contains_key(&s)
                 && let Some(v) = source.block(s)
             {
                 frontier.push((v.heat, std::cmp::Reverse(s)));
             }
         }
     }
+    let mut sites: Vec<u64> =
+        chosen.values().filter_map(|v| v.after).filter(|pc| chosen.contains_key(pc)).collect();
+    sites.sort_by_key(|pc| (std::cmp::Reverse(chosen[pc].heat), *pc));
+    sites.dedup();
+    sites.truncate(RETURN_SITES);
+    let targets = |v: &BlockView<'_>| {
+        if v.returns {
+            sites.clone()
+        } else {
+            v.succ[0].filter(|s| chosen.contains_key(s)).into_iter().collect()
+        }
+    };
     order(head, &chosen)
         .into_iter()
-        .map(|pc| RegionBlock { pc, bytes: Box::from(chosen[&pc].bytes) })
+        .map(|pc| {
+            let v = &chosen[&pc];
+            RegionBlock { pc, bytes: Box::from(v.bytes), targets: targets(v) }
+        })
         .collect()
 }
 
@@ -130,7 +181,7 @@ pub fn form_region(head: u64, source: &impl BlockSource, limits: &Limits) -> Vec
 fn order(head: u64, chosen: &FxHashMap<u64, BlockView<'_>>) -> Vec<u64> {
     let successors = |pc: u64| -> Vec<u64> {
         let mut s: Vec<u64> = match chosen.get(&pc) {
-            Some(v) => v.succ.into_iter().flatten().filter(|s| chosen.contains_key(s)).collect(),
+            Some(v) => v.leads_to().filter(|s| chosen.contains_key(s)).collect(),
             None => Vec::new(),
         };
         // Visited first means placed last.
@@ -171,7 +222,8 @@ mod tests {
     impl BlockSource for Blocks {
         fn block(&self, pc: u64) -> Option<BlockView<'_>> {
             let (bytes, heat, succ) = self.0.get(&pc)?;
-            Some(BlockView { bytes, insns: bytes.len() as u32 / 4, heat: *heat, succ: *succ })
+            let insns = bytes.len() as u32 / 4;
+            Some(BlockView { bytes, insns, heat: *heat, succ: *succ, after: None, returns: false })
         }
     }
 
@@ -197,10 +249,38 @@ mod tests {
     }
 
     #[test]
-    fn other_pages_and_missing_blocks_stay_out() {
+    fn other_pages_join_and_missing_blocks_do_not() {
         let b = blocks(&[(0x1ff0, 4, 9, [Some(0x2000), Some(0x1000)]), (0x2000, 1, 9, [None, None])]);
-        assert_eq!(pcs(&form_region(0x1ff0, &b, &Limits::default())), [0x1ff0]);
+        assert_eq!(pcs(&form_region(0x1ff0, &b, &Limits::default())), [0x1ff0, 0x2000]);
         assert!(form_region(0x5000, &b, &Limits::default()).is_empty());
+    }
+
+    #[test]
+    fn a_return_leads_behind_the_calls_of_the_region() {
+        struct Calls;
+        impl BlockSource for Calls {
+            fn block(&self, pc: u64) -> Option<BlockView<'_>> {
+                let view = |succ, after, returns| BlockView {
+                    bytes: &[0; 8],
+                    insns: 2,
+                    heat: 100,
+                    succ,
+                    after,
+                    returns,
+                };
+                match pc {
+                    0x1000 => Some(view([Some(0x3000), None], Some(0x1008), false)),
+                    0x1008 => Some(view([Some(0x3000), None], Some(0x1010), false)),
+                    0x1010 => Some(view([Some(0x1000), None], None, false)),
+                    0x3000 => Some(view([None; 2], None, true)),
+                    _ => None,
+                }
+            }
+        }
+        let r = form_region(0x1000, &Calls, &Limits::default());
+        let targets: Vec<_> = r.iter().map(|b| (b.pc, b.targets.clone())).collect();
+        assert!(targets.contains(&(0x3000, vec![0x1008, 0x1010])), "{targets:x?}");
+        assert_eq!(targets.len(), 4);
     }
 
     #[test]

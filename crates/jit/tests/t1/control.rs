@@ -1,8 +1,8 @@
 //! Directed programs: loops, faults in the middle, exits, budgets, page crossings, and what the compiler refuses.
 
-use lyrebird_isa::state::{PAGE_SIZE, jump_index};
+use lyrebird_isa::state::{JumpEntry, PAGE_SIZE, jump_index};
 use lyrebird_isa::{Cond, FlagOp};
-use lyrebird_jit::t1::{CompileError, CompileThread, CompiledRegion, Compiler, RegionExit};
+use lyrebird_jit::t1::{CompileError, CompileThread, CompiledRegion, Compiler, RegionExit, of_link};
 
 use crate::guest::{Insn, LEN, MEM, TestCpu, group};
 use crate::{Entered, address, compiler, request, run};
@@ -139,34 +139,65 @@ fn required_alignment_goes_slow_and_faults() {
 }
 
 #[test]
-fn regions_enter_one_another_through_the_jump_cache() {
-    // x0 += x1, then to the other region; that one x2 += x1, and back.
+fn regions_enter_one_another_by_links_and_the_jump_cache() {
+    // x0 += x1, then to the other region; that one x2 += x1, and back by a computed branch.
     let jump = |imm| Insn { group: group::JUMP, imm, ..Insn::default() };
     let back = Insn { group: group::JUMP_REG, n: 5, ..Insn::default() };
     let program = [add(0, 0, 1), jump(1), add(2, 2, 1), back];
     let mut c = compiler();
+    let nowhere = c.link();
     let a = Entered::new(compile(&mut c, &program, &[(0, 2)]));
     let b = Entered::new(compile(&mut c, &program, &[(2, 2)]));
     let mut cpu = TestCpu::new();
     cpu.core.regs[1] = 1;
     cpu.core.regs[5] = address(0);
-    let go = |cpu: &mut TestCpu| {
+    let go = |cpu: &mut TestCpu, exit| {
         cpu.core.regs[0] = 0;
         cpu.core.regs[2] = 0;
         cpu.core.budget = 98;
-        assert_eq!(run(&a.region, cpu), RegionExit::Next);
+        assert_eq!(run(&a.region, cpu), exit);
         (cpu.core.regs[0], cpu.core.regs[2], cpu.core.budget, cpu.core.pc)
     };
-    assert_eq!(go(&mut cpu), (1, 0, 96, address(2)), "nothing in the cache");
+    assert_eq!(go(&mut cpu, RegionExit::Next), (1, 0, 96, address(2)), "nothing in the cache");
     b.enter_at(address(2), &mut cpu);
-    assert_eq!(go(&mut cpu), (1, 1, 94, address(0)), "one hop");
+    assert_eq!(go(&mut cpu, RegionExit::Link), (1, 0, 96, address(2)), "a link can be made");
+    let link = a.region.links[0];
+    assert_eq!((of_link(cpu.core.link), link.pc), ((1, 0), address(2)));
+    a.region.code.patch(link.site, b.region.body);
+    assert_eq!(go(&mut cpu, RegionExit::Next), (1, 1, 94, address(0)), "one hop");
     a.enter_at(address(0), &mut cpu);
-    assert_eq!(go(&mut cpu), (25, 24, 0, address(2)), "until the budget is used up");
+    assert_eq!(go(&mut cpu, RegionExit::Budget), (25, 24, 0, address(2)), "until the budget is used up");
     cpu.core.code_ctx = 2;
-    assert_eq!(go(&mut cpu), (1, 0, 96, address(2)), "another context");
-    b.enter_at(address(2), &mut cpu);
-    cpu.jump[jump_index(address(2))].va += 4;
-    assert_eq!(go(&mut cpu), (1, 0, 96, address(2)), "another address");
+    assert_eq!(go(&mut cpu, RegionExit::Next), (1, 1, 94, address(0)), "another context");
+    a.enter_at(address(0), &mut cpu);
+    cpu.jump[jump_index(address(0))].va += 4;
+    assert_eq!(go(&mut cpu, RegionExit::Next), (1, 1, 94, address(0)), "another address");
+    a.region.code.patch(link.site, nowhere);
+    cpu.jump.fill(JumpEntry::EMPTY);
+    assert_eq!(go(&mut cpu, RegionExit::Next), (1, 0, 96, address(2)), "the link is gone");
+    a.region.code.patch(link.site, b.region.checked);
+    assert_eq!(go(&mut cpu, RegionExit::Fetch), (1, 0, 96, address(2)), "the page is not mapped as it was");
+}
+
+#[test]
+fn a_computed_branch_stays_inside_where_it_leads_to_a_known_block() {
+    // x0 += x1, then to where x5 says.
+    let back = Insn { group: group::JUMP_REG, n: 5, ..Insn::default() };
+    let program = [add(0, 0, 1), back];
+    let mut c = compiler();
+    let mut r = request(&program, &[(0, 2)]);
+    r.blocks[0].targets = vec![address(0)];
+    let region = c.compile(r).expect("compiles");
+    let mut cpu = TestCpu::new();
+    cpu.core.regs[1] = 1;
+    cpu.core.regs[5] = address(0);
+    cpu.core.budget = 50;
+    assert_eq!(run(&region, &mut cpu), RegionExit::Budget);
+    assert_eq!((cpu.core.regs[0], cpu.core.budget, cpu.core.pc), (25, 0, address(0)));
+    cpu.core.regs[5] = address(1);
+    cpu.core.budget = 50;
+    assert_eq!(run(&region, &mut cpu), RegionExit::Next);
+    assert_eq!((cpu.core.regs[0], cpu.core.budget, cpu.core.pc), (26, 48, address(1)));
 }
 
 #[test]

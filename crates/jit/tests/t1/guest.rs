@@ -470,6 +470,7 @@ impl TestCpu {
             ticks: 0,
             slices: 0,
         };
+        cpu.core.budget = 1 << 40;
         cpu.fill_tlb();
         cpu
     }

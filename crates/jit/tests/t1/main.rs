@@ -32,9 +32,10 @@ pub(crate) fn request(program: &[Insn], blocks: &[(usize, usize)]) -> RegionRequ
         .map(|&(at, n)| RegionBlock {
             pc: address(at),
             bytes: program[at..at + n].iter().flat_map(|i| i.bytes()).collect(),
+            targets: Vec::new(),
         })
         .collect();
-    RegionRequest { id: 1, mode: 0, blocks, dump: false, verify: false }
+    RegionRequest { id: 1, mode: 0, blocks, pages: Vec::new(), dump: false, verify: false }
 }
 
 pub(crate) fn address(at: usize) -> u64 {
@@ -43,6 +44,7 @@ pub(crate) fn address(at: usize) -> u64 {
 
 /// Runs a region.
 pub(crate) fn run(r: &CompiledRegion, cpu: &mut TestCpu) -> RegionExit {
+    cpu.core.pc = r.pc;
     let f = r.code.as_region();
     // SAFETY: the region was compiled for `TestCpu`, whose first field is its core, and the code is alive.
     let code = unsafe { f((cpu as *mut TestCpu).cast()) };
@@ -66,8 +68,12 @@ impl Entered {
 
     /// Makes the jump cache of `cpu` lead from `pc` to the region.
     pub(crate) fn enter_at(&self, pc: u64, cpu: &mut TestCpu) {
-        cpu.jump[jump_index(pc)] =
-            JumpEntry { va: pc, ctx: cpu.core.code_ctx, op: (&raw const *self.op).cast(), mask: u64::MAX };
+        cpu.jump[jump_index(pc)] = JumpEntry {
+            va: pc,
+            ctx: cpu.core.code_ctx,
+            op: (&raw const *self.op).cast(),
+            code: self.region.body,
+        };
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use lyrebird_isa::state::PAGE_SIZE;
 use lyrebird_jit::t1::{
-    BlockSource, BlockView, CompileError, Compiler, Limits, RegionExit, RegionRequest, form_region,
+    BlockSource, BlockView, CompileError, Compiler, Limits, RegionExit, RegionRequest, form_region, of_link,
 };
 
 use crate::guest::{Insn, LEN, MEM, TestCpu, VALUES, group};
@@ -48,11 +48,13 @@ impl BlockSource for Program {
         let succ = match last.group {
             group::BCOND | group::CBZ => [Some(target), Some(next)],
             group::JUMP => [Some(target), None],
-            group::JUMP_REG | group::SYNC => [None, None],
+            // Where it may have led before.
+            group::JUMP_REG => [Some(address(at * 7 % self.insns.len())), None],
+            group::SYNC => [None, None],
             _ => [Some(next), None],
         };
         let bytes = &self.bytes[at * LEN..(at + n) * LEN];
-        Some(BlockView { bytes, insns: n as u32, heat: self.heat[at], succ })
+        Some(BlockView { bytes, insns: n as u32, heat: self.heat[at], succ, after: None, returns: false })
     }
 }
 
@@ -137,6 +139,7 @@ struct Seen {
     executed: u64,
     faults: u64,
     budgets: u64,
+    links: u64,
     interps: u64,
     nexts: u64,
     slow: u64,
@@ -158,6 +161,8 @@ fn check(seed: u64, compiler: &mut Compiler<TestCpu>, seen: &mut Seen) {
     let program = Program::new(insns, &mut rng);
     let verify = rng.below(4) == 0;
     let chain = rng.below(2) == 0;
+    let insns = 1 + rng.below(120) as u32;
+    let limits = Limits { insns, hard_insns: 2 * insns, ..Limits::default() };
     let mut regions: HashMap<u64, Option<Entered>> = HashMap::new();
     for _ in 0..3 {
         let mut cpu = TestCpu::new();
@@ -170,8 +175,9 @@ fn check(seed: u64, compiler: &mut Compiler<TestCpu>, seen: &mut Seen) {
                 break;
             }
             let region = regions.entry(pc).or_insert_with(|| {
-                let blocks = form_region(pc, &program, &Limits::default());
-                let request = RegionRequest { id: pc, mode: 0, blocks, dump: false, verify };
+                let blocks = form_region(pc, &program, &limits);
+                let request =
+                    RegionRequest { id: at as u64, mode: 0, blocks, pages: Vec::new(), dump: false, verify };
                 match compiler.compile(request) {
                     Ok(r) => {
                         seen.regions += 1;
@@ -200,7 +206,10 @@ fn check(seed: u64, compiler: &mut Compiler<TestCpu>, seen: &mut Seen) {
             }
             let exit = run(&region.region, &mut cpu);
             let retired = before - cpu.core.budget;
-            assert!(retired > 0 || exit == RegionExit::Fault, "no progress: {what}");
+            assert!(
+                retired > 0 || matches!(exit, RegionExit::Fault | RegionExit::Link),
+                "no progress: {what}"
+            );
             for _ in 0..retired {
                 let i = program.index(twin.core.pc).map(|i| program.insns[i]);
                 assert!(i.is_some_and(|i| twin.step(i)), "{exit:?} after {retired}: {what}");
@@ -219,6 +228,15 @@ fn check(seed: u64, compiler: &mut Compiler<TestCpu>, seen: &mut Seen) {
             seen.executed += retired as u64;
             match exit {
                 RegionExit::Next => seen.nexts += 1,
+                RegionExit::Link => {
+                    seen.links += 1;
+                    let (from, number) = of_link(cpu.core.link);
+                    let to = program.index(cpu.core.pc).and_then(|i| regions.get(&address(i)));
+                    let to = to.and_then(Option::as_ref).expect("a region in the jump cache").region.body;
+                    let from = &regions[&address(from as usize)].as_ref().expect("it was left").region;
+                    from.code.patch(from.links[number].site, to);
+                }
+                RegionExit::Fetch => panic!("there is but one page: {what}"),
                 RegionExit::Interp => {
                     seen.interps += 1;
                     let i = program.index(cpu.core.pc).expect("inside the program");
@@ -255,6 +273,7 @@ fn campaign(seeds: std::ops::Range<u64>) {
     ] {
         assert!(n > 10, "hardly any {what}");
     }
+    assert!(seen.links > 0, "no links");
 }
 
 #[test]

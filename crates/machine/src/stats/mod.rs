@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use lyrebird_jit::EngineStats;
+use lyrebird_isa::Cpu;
 use lyrebird_jit::engine::{Jump, NoRegion};
+use lyrebird_jit::{Engine, EngineStats};
 use lyrebird_softmmu::MmuConfig;
 use lyrebird_softmmu::mmu::MmuStats;
 
@@ -34,6 +35,8 @@ pub struct MachineStats {
     pub cpu: CpuStats,
     /// Events of the engine.
     pub engine: EngineStats,
+    /// Regions that were not compiled, by reason.
+    pub failures: BTreeMap<String, u64>,
     /// Events of address translation.
     pub mmu: MmuStats,
     /// Where time went, if that was asked for.
@@ -82,7 +85,7 @@ impl CpuStats {
 }
 
 /// A CPU that keeps counters.
-pub(crate) trait Account {
+pub(crate) trait Account: Cpu {
     /// Events of address translation.
     fn mmu(&self) -> MmuStats;
     /// Sets how it keeps translations.
@@ -102,7 +105,11 @@ type Line<'a, 'f> = &'a mut dyn FnMut(&str, String) -> fmt::Result;
 
 impl MachineStats {
     /// Adds what one CPU and its engine counted.
-    pub(crate) fn add<C: Account>(&mut self, cpu: &C, engine: &EngineStats) {
+    pub(crate) fn add<C: Account>(&mut self, cpu: &C, engine: &Engine<C>) {
+        for (why, n) in engine.failures() {
+            *self.failures.entry(String::from(why)).or_default() += n;
+        }
+        let engine = &engine.stats();
         sum!(self.engine, engine; retired t1_retired blocks decoded blocks_dropped t0_flushes regions region_insns
             region_bytes regions_dropped regions_stale regions_failed compile_ns faults exits verified verified_insns);
         let from = cpu.mmu();
@@ -193,6 +200,9 @@ impl fmt::Display for MachineStats {
                 e.regions_failed
             ),
         )?;
+        for (why, n) in &self.failures {
+            line("region not compiled", format!("{why}, {n} times"))?;
+        }
         line("compile time", format!("{:.3} s", e.compile_ns as f64 / 1e9))?;
         if let Some(p) = &self.profile {
             p.report(&mut line)?;

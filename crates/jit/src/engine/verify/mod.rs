@@ -11,10 +11,11 @@ mod steps;
 use std::fmt::Write as _;
 
 use lyrebird_isa::interp::Next;
+use lyrebird_isa::state::{PAGE_MASK, tlb_index};
 use lyrebird_isa::{Core, Cpu, Sem, Visitor};
 
 use super::regions::Region;
-use crate::t1::RegionExit;
+use crate::t1::{CodePage, RegionExit};
 use replay::Replay;
 pub use replay::slow_paths;
 use state::State;
@@ -66,8 +67,8 @@ pub struct Verifier {
     replay: Replay,
     start: State,
     /// T0's states at the heads of blocks, where compiled code may return when its budget runs out, with the
-    /// instructions before; the first `kept` are good.
-    passed: Vec<(usize, State)>,
+    /// instructions and accesses before; the first `kept` are good.
+    passed: Vec<(usize, usize, State)>,
     kept: usize,
     end: State,
     /// T1's state where it returned.
@@ -87,7 +88,10 @@ impl Verifier {
         self.end.take(cpu, vectors);
 
         // T1, from the start.
-        let budget = if came.limited { came.ran.saturating_sub(ACYCLIC) } else { came.ran } as i64;
+        // Enough for the instruction that faults; without budget nothing is entered.
+        let budget =
+            if came.limited { came.ran.saturating_sub(ACYCLIC) } else { came.ran + usize::from(came.fault) };
+        let budget = budget as i64;
         let kept_fault = std::mem::take(&mut cpu.core_mut().fault);
         let kept_budget = cpu.core().budget;
         self.start.put(cpu, vectors);
@@ -104,19 +108,16 @@ impl Verifier {
         self.after.take(cpu, vectors);
 
         let want = if ran == came.ran {
-            Some(&self.end)
+            Some((self.replay.log.len(), &self.end))
         } else {
-            self.passed[..self.kept].iter().find(|(n, _)| *n == ran).map(|(_, s)| s)
+            self.passed[..self.kept].iter().find(|(n, ..)| *n == ran).map(|(_, made, s)| (*made, s))
         };
         let faults_agree =
             if fault { came.fault && ran == came.ran } else { exit != RegionExit::Fault as u64 };
-        // Where T0 went on to the limit it has made accesses that T1 has not.
-        let all_made = self.replay.at == self.replay.log.len() || came.limited;
         let known = RegionExit::from_code(exit).is_some();
-        let agree = want.is_some_and(|w| w.same(&self.after, vectors))
+        let agree = want.is_some_and(|(made, w)| made == self.replay.at && w.same(&self.after, vectors))
             && self.replay.mismatch.is_none()
             && faults_agree
-            && all_made
             && known;
         if !agree {
             return Verified::Diverged(self.report(region, &came, (ran, exit, fault), want));
@@ -137,6 +138,13 @@ impl Verifier {
                 came.limited = true;
                 break;
             }
+            // Compiled code looks where the page is when it comes there from another one.
+            if let Some(page) = step.page
+                && page.va != cpu.core().pc & PAGE_MASK
+                && !is_mapped(cpu.core(), page)
+            {
+                break;
+            }
             cpu.core_mut().pc = pc;
             if step.head {
                 self.pass(cpu, came.ran, steps.vectors);
@@ -148,7 +156,7 @@ impl Verifier {
             came.ran += 1;
             (at, pc) = match next {
                 Next::Fall | Next::NotTaken => (step.next, step.end),
-                Next::Taken => (step.taken, target),
+                Next::Taken | Next::Indirect => (step.taken(target), target),
                 _ => (OUT, target),
             };
         }
@@ -161,8 +169,8 @@ impl Verifier {
         if self.kept == self.passed.len() {
             self.passed.push(Default::default());
         }
-        let (n, state) = &mut self.passed[self.kept];
-        *n = ran;
+        let (n, made, state) = &mut self.passed[self.kept];
+        (*n, *made) = (ran, self.replay.log.len());
         state.take(cpu, vectors);
         self.kept += 1;
     }
@@ -173,7 +181,7 @@ impl Verifier {
         region: &Region<C>,
         came: &Came,
         (ran, exit, fault): (usize, u64, bool),
-        want: Option<&State>,
+        want: Option<(usize, &State)>,
     ) -> String {
         let mut out = String::new();
         let vectors = region.steps().vectors;
@@ -185,12 +193,12 @@ impl Verifier {
                     came.ran
                 );
             }
-            Some(want) => {
+            Some((made, want)) => {
                 if let Some(m) = &self.replay.mismatch {
                     let _ = writeln!(out, "{m}");
-                } else if self.replay.at != self.replay.log.len() && !came.limited {
-                    let (at, n) = (self.replay.at, self.replay.log.len());
-                    let _ = writeln!(out, "T0 made {n} memory accesses, T1 {at}");
+                } else if self.replay.at != made {
+                    let at = self.replay.at;
+                    let _ = writeln!(out, "T0 made {made} memory accesses, T1 {at}");
                 }
                 let diff = want.differences(&self.after, vectors);
                 if !diff.is_empty() {
@@ -223,6 +231,13 @@ impl Verifier {
         }
         out
     }
+}
+
+/// Whether the inline TLB maps a page for execution where it was.
+fn is_mapped(core: &Core, page: CodePage) -> bool {
+    // SAFETY: the CPU has attached a table of `TLB_ENTRIES` entries, among which the index is.
+    let entry = unsafe { *core.tlb.add(tlb_index(page.va)) };
+    entry.exec == page.va && entry.addend == page.host.wrapping_sub(page.va)
 }
 
 /// Looks at nothing; for instruction lengths.

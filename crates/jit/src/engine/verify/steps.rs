@@ -5,10 +5,11 @@ use std::marker::PhantomData;
 use lyrebird_isa::interp::{Interp, Next};
 use lyrebird_isa::logged::{Access, Logged};
 use lyrebird_isa::scan::{Flow, Scan};
+use lyrebird_isa::state::PAGE_MASK;
 use lyrebird_isa::{Cpu, Effects, GuestFault, Sem, Term, Visitor};
 use rustc_hash::FxHashMap;
 
-use crate::t1::RegionRequest;
+use crate::t1::{CodePage, RegionRequest};
 
 /// No step: the region is left here.
 pub const OUT: usize = usize::MAX;
@@ -27,10 +28,22 @@ pub struct Step<C> {
     pub end: u64,
     /// First of a block of the compiled function.
     pub head: bool,
+    /// Where its page was, at the head of a block that is not on the page of the region's head.
+    pub page: Option<CodePage>,
     /// The step at `end`, or [`OUT`].
     pub next: usize,
     /// The step at the target of a direct branch, or [`OUT`].
     pub taken: usize,
+    /// The steps at the addresses that a computed branch is compared with.
+    pub computed: Vec<(u64, usize)>,
+}
+
+impl<C> Step<C> {
+    /// The step where a taken branch to `target` leads.
+    pub fn taken(&self, target: u64) -> usize {
+        let computed = self.computed.iter().find(|(pc, _)| *pc == target);
+        computed.map_or(self.taken, |(_, step)| *step)
+    }
 }
 
 /// The instructions of a region, head first.
@@ -45,6 +58,7 @@ impl<C: Cpu> Steps<C> {
     /// Decodes as the compiler does: blocks are cut where the next one begins, edges lead to blocks' heads only.
     pub fn new(request: &RegionRequest) -> Steps<C> {
         let heads: FxHashMap<u64, ()> = request.blocks.iter().map(|b| (b.pc, ())).collect();
+        let home = request.blocks.first().map_or(0, |b| b.pc & PAGE_MASK);
         let mut at_head: FxHashMap<u64, usize> = FxHashMap::default();
         let mut flows = Vec::new();
         let mut steps = Steps { list: Vec::new(), vectors: false };
@@ -53,6 +67,7 @@ impl<C: Cpu> Steps<C> {
                 continue;
             }
             at_head.insert(b.pc, steps.list.len());
+            let page = request.pages.iter().find(|p| p.va == b.pc & PAGE_MASK && p.va != home).copied();
             let mut at = 0;
             while at < b.bytes.len() {
                 let pc = b.pc.wrapping_add(at as u64);
@@ -70,10 +85,12 @@ impl<C: Cpu> Steps<C> {
                     payload: made.payload,
                     end: pc.wrapping_add(len as u64),
                     head: at == 0,
+                    page: page.filter(|_| at == 0),
                     next: if ends { OUT } else { steps.list.len() + 1 },
                     taken: OUT,
+                    computed: Vec::new(),
                 });
-                flows.push(made.flow);
+                flows.push((made.flow, &b.targets));
                 at += len;
                 if ends {
                     break;
@@ -84,11 +101,12 @@ impl<C: Cpu> Steps<C> {
                 last.next = OUT;
             }
         }
-        for (s, flow) in steps.list.iter_mut().zip(flows) {
+        for (s, (flow, targets)) in steps.list.iter_mut().zip(flows) {
             let step = |pc: u64| at_head.get(&pc).copied().unwrap_or(OUT);
             match flow {
                 Flow::Branch { taken } => (s.taken, s.next) = (step(taken), step(s.end)),
                 Flow::Jump { target, .. } => s.taken = step(target),
+                Flow::Indirect(_) => s.computed = targets.iter().map(|&pc| (pc, step(pc))).collect(),
                 Flow::Next if s.next == OUT => s.next = step(s.end),
                 _ => {}
             }

@@ -57,12 +57,15 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
     }
 
     pub(super) fn emit_ensure(&mut self, ok: Value, h: Helper<C>, [a0, a1, a2]: [Value; 3]) {
-        self.sync();
+        self.check_order();
         let cold = self.b.create_block();
         let go_on = self.b.create_block();
         self.b.set_cold_block(cold);
         self.b.ins().brif(ok, go_on, &[], cold, &[]);
         self.enter(cold);
+        let flags = self.flag_state();
+        self.store_regs(self.dirty);
+        self.store_flags();
         if self.env.verify {
             // T0 has recorded the fault.
             let one = self.imm(1);
@@ -71,6 +74,7 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
             self.call_host(h.f as *const () as u64, [self.env.core, a0, a1, a2]);
         }
         self.fault_here();
+        self.set_flag_state(flags);
         self.enter(go_on);
     }
 

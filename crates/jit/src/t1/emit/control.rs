@@ -5,19 +5,22 @@ use std::mem::offset_of;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, Value, types};
 use cranelift_frontend::Variable;
-use lyrebird_isa::state::{PAGE_MASK, REGS};
+use lyrebird_isa::state::{PAGE_MASK, REGS, TlbEntry, tlb_index};
 use lyrebird_isa::{Core, Cpu, Emit};
 
 use super::flags::Flags;
-use super::{ClifEmitter, Goes};
+use super::{ClifEmitter, Goes, trusted};
+use crate::t1::chain;
 use crate::t1::flow::{self, End, FLAGS, GENERAL};
-use crate::t1::region::RegionExit;
+use crate::t1::region::{CodePage, RegionExit};
 
 const PC: i32 = offset_of!(Core, pc) as i32;
 
 /// Where the blocks of the region are, for edges between them.
 pub(in crate::t1) struct Layout<'r> {
     pub region: &'r flow::Region,
+    /// Where its pages were.
+    pub pages: &'r [CodePage],
     /// CLIF block of each guest block.
     pub heads: Vec<Block>,
     /// Budget left at the start of each guest block.
@@ -33,9 +36,9 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
         self.store_core(self.budget, Self::BUDGET);
     }
 
-    /// Stores an address to [`Core::pc`], whose upper half holds that of the region's page since entry.
+    /// Stores an address to [`Core::pc`], whose upper half holds that of the region's head since entry.
     fn store_pc(&mut self, pc: u64) {
-        if pc & PAGE_MASK == self.env.page {
+        if pc >> 32 == self.env.pc >> 32 {
             let low = self.iconst(types::I32, pc);
             self.store_core(low, PC);
         } else {
@@ -94,6 +97,18 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
                 self.exit(RegionExit::Interp);
             }
             (End::Flow(_), Goes::Indirect(target)) => {
+                for &(pc, to) in &b.succ {
+                    if to.is_none() {
+                        continue;
+                    }
+                    let expected = self.imm(pc);
+                    let here = self.b.ins().icmp(IntCC::Equal, target, expected);
+                    let (own, other) = (self.b.create_block(), self.b.create_block());
+                    self.b.ins().brif(here, own, &[], other, &[]);
+                    self.enter(own);
+                    self.edge(i, (pc, to), layout);
+                    self.enter(other);
+                }
                 self.exit_to(target);
             }
             (End::Flow(_), Goes::Branch(c)) if b.succ.len() == 2 => {
@@ -120,6 +135,7 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
         if let Some(j) = to
             && j > i
             && !self.edge_stores_flags(i, j, layout)
+            && !layout.region.changes_page(i, j)
         {
             return (layout.heads[j], false);
         }
@@ -136,18 +152,49 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
         self.flags_dirty && to.inherits != Some(i) && to.live_in & FLAGS != 0
     }
 
+    /// Goes on only if the page of `pc` is mapped for execution where the region was compiled from.
+    fn check_page(&mut self, pc: u64, pages: &[CodePage]) {
+        let Some(page) = pages.iter().find(|p| p.va == pc & PAGE_MASK) else {
+            return self.fail("goes to a page that its request does not name");
+        };
+        let table = match self.env.tlb {
+            Some(t) => t,
+            None => self.load_core(types::I64, offset_of!(Core, tlb) as i32),
+        };
+        let entry = tlb_index(page.va) * size_of::<TlbEntry>();
+        let (out, test, go_on) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        self.b.set_cold_block(out);
+        let compare = |b: &mut Self, field: usize, with: u64, good: Block| {
+            let v = b.b.ins().load(types::I64, trusted(), table, (entry + field) as i32);
+            let with = b.imm(with);
+            let same = b.b.ins().icmp(IntCC::Equal, v, with);
+            b.b.ins().brif(same, good, &[], out, &[]);
+        };
+        compare(self, offset_of!(TlbEntry, exec), page.va, test);
+        self.enter(test);
+        compare(self, offset_of!(TlbEntry, addend), page.host.wrapping_sub(page.va), go_on);
+        self.enter(out);
+        let flags = self.flag_state();
+        let dirty = self.dirty;
+        self.store_pc(pc);
+        self.exit(RegionExit::Fetch);
+        self.dirty = dirty;
+        self.set_flag_state(flags);
+        self.enter(go_on);
+    }
+
     /// Follows an edge.
     fn edge(&mut self, i: usize, (pc, to): (u64, Option<usize>), layout: &Layout<'_>) {
         let flags = self.flag_state();
         match to {
-            None => {
-                let pc = self.imm(pc);
-                self.exit_to(pc);
-            }
+            None => self.exit_by_link(pc),
             Some(j) => {
                 if self.edge_stores_flags(i, j, layout) {
                     self.store_flags();
                     self.flags_dirty = false;
+                }
+                if layout.region.changes_page(i, j) {
+                    self.check_page(pc, layout.pages);
                 }
                 let head = layout.heads[j];
                 if j > i {
@@ -173,6 +220,38 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
         self.store_flags();
         let (next, budget) = (self.env.next, self.budget);
         self.b.ins().jump(next, &[BlockArg::from(pc), BlockArg::from(budget)]);
+    }
+
+    /// Brings `Core` up to date and goes on at a known address outside the region.
+    fn exit_by_link(&mut self, pc: u64) {
+        if !self.env.chain || self.links.len() == chain::MAX_LINKS {
+            let pc = self.imm(pc);
+            return self.exit_to(pc);
+        }
+        self.store_regs(self.dirty);
+        self.store_flags();
+        let block = match self.links.iter().find(|(to, _)| *to == pc) {
+            Some((_, block)) => *block,
+            None => {
+                let block = self.b.create_block();
+                self.b.append_block_param(block, types::I64);
+                self.links.push((pc, block));
+                block
+            }
+        };
+        self.b.ins().jump(block, &[BlockArg::from(self.budget)]);
+    }
+
+    /// Fills the blocks of the links.
+    pub(in crate::t1) fn finish_links(&mut self) {
+        for (number, (pc, block)) in self.links.clone().into_iter().enumerate() {
+            self.enter(block);
+            self.budget = self.b.block_params(block)[0];
+            self.store_core(self.budget, Self::BUDGET);
+            let pc = self.imm(pc);
+            self.store_core(pc, PC);
+            chain::follow(self.b, self.env.core, self.env.id, number);
+        }
     }
 
     /// Brings `Core` up to date, but for the program counter, and returns.

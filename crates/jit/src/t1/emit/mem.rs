@@ -40,8 +40,9 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
         data: &[Value],
         results: &[Type],
     ) -> Result<Fast, Vec<Value>> {
-        self.sync();
+        self.check_order();
         if self.env.verify {
+            self.sync();
             return Err(self.out_of_line_here(slow, m, 0, va, data, results));
         }
         let write = matches!(slow, Slow::Store | Slow::StorePair | Slow::Store128);
@@ -78,8 +79,13 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
         self.b.set_cold_block(cold);
         self.b.ins().brif(hit, fast, &[], cold, &[]);
 
+        // What is on the way to `Core` goes there only if somebody looks.
         self.enter(cold);
+        let flags = self.flag_state();
+        self.store_regs(self.dirty);
+        self.store_flags();
         let (fault, out) = self.out_of_line(slow, m, 0, va, data, results);
+        self.set_flag_state(flags);
         let out: Vec<BlockArg> = out.into_iter().map(BlockArg::from).collect();
         self.b.ins().brif(fault, self.env.fault, &[], merge, &out);
 

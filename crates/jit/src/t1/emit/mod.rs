@@ -107,8 +107,12 @@ pub(super) struct Env {
     pub sys: Option<u64>,
     /// The host keeps loads and stores in order, but for a load passing an earlier store.
     pub tso: bool,
-    /// Virtual page of the region.
-    pub page: u64,
+    /// Exits to known addresses are links.
+    pub chain: bool,
+    /// The region's number.
+    pub id: u64,
+    /// Address of the region's head.
+    pub pc: u64,
 }
 
 /// Compiles the instructions of one region.
@@ -134,6 +138,8 @@ pub struct ClifEmitter<'a, 'f, C: Cpu> {
     /// It has written a register or the flags.
     wrote: bool,
     pub(super) goes: Goes,
+    /// Addresses that the region leaves to, and the blocks in which it does, which take the budget.
+    pub(super) links: Vec<(u64, Block)>,
     pub(super) error: Option<(u64, &'static str)>,
     cpu: PhantomData<fn() -> C>,
 }
@@ -154,6 +160,7 @@ impl<'a, 'f, C: Cpu> ClifEmitter<'a, 'f, C> {
             retired: 0,
             wrote: false,
             goes: Goes::Next,
+            links: Vec::new(),
             error: None,
             cpu: PhantomData,
         }
@@ -256,11 +263,16 @@ impl<'a, 'f, C: Cpu> ClifEmitter<'a, 'f, C> {
         }
     }
 
-    /// Brings `Core` up to date before something that may fault or look.
-    fn sync(&mut self) {
+    /// Before something that may fault.
+    fn check_order(&mut self) {
         if self.wrote {
             self.fail("writes a register or flags before its last fallible operation");
         }
+    }
+
+    /// Brings `Core` up to date before something that may fault or look.
+    fn sync(&mut self) {
+        self.check_order();
         self.store_regs(self.dirty);
         self.dirty = 0;
         self.store_flags();

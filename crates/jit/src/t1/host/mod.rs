@@ -42,3 +42,9 @@ pub fn lower_thread_priority() {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     let _ = rustix::process::nice(2);
 }
+
+/// The pieces of machine code that Cranelift cannot express.
+#[cfg(target_arch = "x86_64")]
+mod x86_64;
+#[cfg(target_arch = "x86_64")]
+pub use x86_64::{CHECKED, Check, FRONT, ShapeError, enter, exit, exit_with, front, jump, strip};

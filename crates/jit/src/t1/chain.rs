@@ -1,0 +1,149 @@
+//! How regions are entered, left, and go on to one another.
+//!
+//! A region that leaves to a known address does so by a *link*: a jump that at first leads to [`LINK`], and that the
+//! engine points at the next region once there is one. Computed addresses are looked up in the jump cache, inline.
+
+use std::mem::offset_of;
+
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{
+    AbiParam, Block, BlockArg, ExtFuncData, ExternalName, FuncRef, Function, InstBuilder, MemFlagsData,
+    SigRef, Signature, UserExternalName, Value, types,
+};
+use cranelift_codegen::isa::CallConv;
+use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
+use lyrebird_isa::Core;
+use lyrebird_isa::state::{JUMP_ENTRIES, JUMP_SHIFTS, JumpEntry};
+
+use super::emit::Slow;
+use super::function::Host;
+use super::region::RegionExit;
+
+/// Number of `host::enter` among the compiler's functions, behind the thunks.
+pub const ENTER: usize = Slow::ALL.len();
+/// Number of `host::exit`.
+pub const EXIT: usize = ENTER + 1;
+/// Number of the way out with [`RegionExit::Next`].
+pub const OUT: usize = ENTER + 2;
+/// Number of the way out with [`RegionExit::Fetch`].
+pub const FETCH: usize = ENTER + 3;
+/// Number of the function of [`build_link`].
+pub const LINK: usize = ENTER + 4;
+
+/// External names in this namespace are functions by number.
+pub const FUNCTIONS: u32 = 0;
+/// External names in this namespace are a region's links.
+pub const LINKS: u32 = 1;
+/// External names in this namespace are copies of `host::jump` behind a function.
+pub const JUMPS: u32 = 2;
+
+/// Signature of what regions jump to: any register may change.
+pub fn signature(params: usize) -> Signature {
+    let mut sig = Signature::new(CallConv::Tail);
+    sig.params = vec![AbiParam::new(types::I64); params];
+    sig
+}
+
+fn import_from(b: &mut FunctionBuilder<'_>, namespace: u32, number: usize, signature: SigRef) -> FuncRef {
+    let name = b.func.declare_imported_user_function(UserExternalName::new(namespace, number as u32));
+    let name = ExternalName::user(name);
+    b.import_function(ExtFuncData { name, signature, colocated: true, patchable: false })
+}
+
+/// Imports a function of the compiler's by its number.
+pub fn import(b: &mut FunctionBuilder<'_>, number: usize, signature: SigRef) -> FuncRef {
+    import_from(b, FUNCTIONS, number, signature)
+}
+
+fn go(b: &mut FunctionBuilder<'_>, namespace: u32, number: usize, core: Value, argument: Value) {
+    let sig = b.import_signature(signature(2));
+    let f = import_from(b, namespace, number, sig);
+    b.ins().return_call(f, &[core, argument]);
+}
+
+/// Leaves compiled code with a [`RegionExit`].
+pub fn leave(b: &mut FunctionBuilder<'_>, core: Value, code: Value) {
+    go(b, FUNCTIONS, EXIT, core, code);
+}
+
+/// Goes to the code at an address; `number` tells the function's jumps apart.
+pub fn jump(b: &mut FunctionBuilder<'_>, core: Value, code: Value, number: usize) {
+    go(b, JUMPS, number, core, code);
+}
+
+/// Follows link `number` of region `id`.
+pub fn follow(b: &mut FunctionBuilder<'_>, core: Value, id: u64, number: usize) {
+    let name = b.ins().iconst(types::I64, link_name(id, number) as i64);
+    go(b, LINKS, number, core, name);
+}
+
+const LINK_BITS: u32 = 10;
+
+/// Links of a region at most; what leaves elsewhere is looked up.
+pub const MAX_LINKS: usize = 1 << LINK_BITS;
+
+/// The value of [`Core::link`] for a link of a region.
+fn link_name(id: u64, number: usize) -> u64 {
+    id << LINK_BITS | number as u64
+}
+
+/// The region and number of a link.
+pub fn of_link(name: u64) -> (u64, usize) {
+    (name >> LINK_BITS, name as usize & (MAX_LINKS - 1))
+}
+
+/// Looks an address up in the jump cache: yields the code to go on at. Where there is none, jumps to `ret` with
+/// [`RegionExit::Next`].
+pub fn probe(b: &mut FunctionBuilder<'_>, core: Value, pc: Value, ret: Block) -> Value {
+    let trusted = MemFlagsData::trusted();
+    // The same comparison as T0's for computed branches.
+    let low = b.ins().ushr_imm_u(pc, JUMP_SHIFTS[0] as i64);
+    let high = b.ins().ushr_imm_u(pc, JUMP_SHIFTS[1] as i64);
+    let index = b.ins().bxor(low, high);
+    let index = b.ins().band_imm_u(index, JUMP_ENTRIES as i64 - 1);
+    let at = b.ins().ishl_imm_u(index, size_of::<JumpEntry>().trailing_zeros() as i64);
+    let cache = b.ins().load(types::I64, trusted, core, offset_of!(Core, jump_cache) as i32);
+    let at = b.ins().iadd(cache, at);
+    let field =
+        |b: &mut FunctionBuilder<'_>, offset: usize| b.ins().load(types::I64, trusted, at, offset as i32);
+    let va = field(b, offset_of!(JumpEntry, va));
+    let other = b.ins().bxor(va, pc);
+    let ctx = field(b, offset_of!(JumpEntry, ctx));
+    let now = b.ins().load(types::I64, trusted, core, offset_of!(Core, code_ctx) as i32);
+    let differ = b.ins().bxor(ctx, now);
+    let miss = b.ins().bor(other, differ);
+    let found = b.create_block();
+    let out = b.ins().iconst(types::I64, RegionExit::Next as i64);
+    b.ins().brif(miss, ret, &[BlockArg::from(out)], found, &[]);
+    b.switch_to_block(found);
+    field(b, offset_of!(JumpEntry, code))
+}
+
+/// Builds `tail fn(core: *mut Core, link: u64)`, which links lead to as long as there is nothing else: leaves with
+/// [`RegionExit::Link`] where the jump cache knows a region at [`Core::pc`], else with [`RegionExit::Next`].
+pub fn build_link(func: &mut Function, context: &mut FunctionBuilderContext, host: Host, out: u64) {
+    func.signature = signature(2);
+    let mut builder = FunctionBuilder::new(func, context);
+    let b = &mut builder;
+    let (first, found, ret) = (b.create_block(), b.create_block(), b.create_block());
+    b.append_block_param(ret, types::I64);
+    b.append_block_params_for_function_params(first);
+    b.switch_to_block(first);
+    let (core, link) = (b.block_params(first)[0], b.block_params(first)[1]);
+    let trusted = MemFlagsData::trusted();
+    let pc = b.ins().load(types::I64, trusted, core, offset_of!(Core, pc) as i32);
+    let code = probe(b, core, pc, ret);
+    let out = b.ins().iconst(types::I64, out as i64);
+    let region = b.ins().icmp(IntCC::NotEqual, code, out);
+    let next = b.ins().iconst(types::I64, RegionExit::Next as i64);
+    b.ins().brif(region, found, &[], ret, &[BlockArg::from(next)]);
+    b.switch_to_block(found);
+    b.ins().store(trusted, link, core, offset_of!(Core, link) as i32);
+    let code = b.ins().iconst(types::I64, RegionExit::Link as i64);
+    b.ins().jump(ret, &[BlockArg::from(code)]);
+    b.switch_to_block(ret);
+    let code = b.block_params(ret)[0];
+    leave(b, core, code);
+    b.seal_all_blocks();
+    builder.finalize(host.frontend);
+}
