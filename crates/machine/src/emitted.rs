@@ -14,7 +14,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::PathBuf;
 
-use iced_x86::{Decoder, DecoderOptions};
+use iced_x86::{Decoder, DecoderOptions, Mnemonic};
 use lyrebird_frontend_arm::cpu::model::CpuModel;
 use lyrebird_frontend_arm::{ArmCpu, cpu::Mode as ArmMode};
 use lyrebird_frontend_x86::X86Cpu;
@@ -22,13 +22,13 @@ use lyrebird_frontend_x86::cpu::Mode as X86Mode;
 use lyrebird_frontend_x86::cpu::model::Feature;
 use lyrebird_frontend_x86::regs::Seg;
 use lyrebird_isa::Cpu;
-use lyrebird_isa::scan::Flow;
-use lyrebird_isa::state::PAGE_SIZE;
+use lyrebird_isa::state::{PAGE_MASK, PAGE_SIZE};
 use lyrebird_jit::t0::BlockId;
 use lyrebird_jit::t0::block::{Block, HowToDecode, Key};
 use lyrebird_jit::t1::compiler::HostFeatures;
 use lyrebird_jit::t1::{
-    Arena, BlockSource, BlockView, Compiler, CompilerConfig, Dump, Limits, RegionRequest, form_region,
+    Arena, BlockSource, BlockView, CodePage, Compiler, CompilerConfig, Dump, Limits, RegionRequest,
+    form_region,
 };
 use object::{Object, ObjectSection, ObjectSymbol};
 
@@ -59,19 +59,9 @@ impl Corpus {
 /// All blocks that can be reached from a function's start, all equally hot.
 struct Blocks<C>(HashMap<u64, Block<C>>);
 
-fn successors<C: Cpu>(b: &Block<C>) -> [Option<u64>; 2] {
-    let target = b.trailer().target;
-    match b.flow {
-        Flow::Branch { taken } => [Some(taken), Some(target[1])],
-        Flow::Jump { target, .. } => [Some(target), None],
-        Flow::Next => [Some(target[1]), None],
-        Flow::Indirect(_) | Flow::SyncNext | Flow::SyncPc => [None, None],
-    }
-}
-
 impl<C: Cpu> Blocks<C> {
     fn from(corpus: &Corpus, entry: u64, mode: u64) -> Blocks<C> {
-        let how = HowToDecode { heat: 1000, verify: false };
+        let how = HowToDecode { heat: 1000, verify: false, out: 0, host: 0 };
         let (mut blocks, mut todo) = (HashMap::new(), vec![entry]);
         while let Some(pc) = todo.pop() {
             let Some(from) = pc.checked_sub(corpus.base).map(|n| n as usize) else { continue };
@@ -80,7 +70,7 @@ impl<C: Cpu> Blocks<C> {
             let key = Key { pa: pc, pc, mode };
             let block = Block::<C>::decode(key, BlockId(0), &code[..page.min(code.len())], &how);
             if let Some(b) = block {
-                todo.extend(successors(&b).into_iter().flatten());
+                todo.extend(b.view(0, None).leads_to());
                 blocks.insert(pc, b);
             }
         }
@@ -90,8 +80,7 @@ impl<C: Cpu> Blocks<C> {
 
 impl<C: Cpu> BlockSource for Blocks<C> {
     fn block(&self, pc: u64) -> Option<BlockView<'_>> {
-        let b = self.0.get(&pc)?;
-        Some(BlockView { bytes: &b.bytes, insns: b.len() as u32, heat: 1000, succ: successors(b) })
+        Some(self.0.get(&pc)?.view(1000, None))
     }
 }
 
@@ -115,8 +104,11 @@ impl Counts {
             ..Counts::default()
         };
         for p in &dump.pieces {
-            let insns =
-                Decoder::new(64, &dump.host[p.range.clone()], DecoderOptions::NONE).into_iter().count();
+            // What is left of a stripped epilogue is filled with INT3.
+            let insns = Decoder::new(64, &dump.host[p.range.clone()], DecoderOptions::NONE)
+                .into_iter()
+                .filter(|i| i.mnemonic() != Mnemonic::Int3)
+                .count();
             match (p.cold, p.insn) {
                 (true, _) => c.cold += insns,
                 (false, Some(_)) => c.hot += insns,
@@ -158,7 +150,10 @@ fn table<C: Cpu>(corpus: &str, mode: u64) -> String {
     let mut classes = BTreeMap::<&str, Counts>::new();
     for (name, &entry) in &corpus.functions {
         let blocks = form_region(entry, &Blocks::<C>::from(&corpus, entry, mode), &Limits::default());
-        let request = RegionRequest { id: 0, mode, blocks, dump: true, verify: false };
+        let mut pages: Vec<CodePage> =
+            blocks.iter().map(|b| CodePage { va: b.pc & PAGE_MASK, host: b.pc & PAGE_MASK }).collect();
+        pages.dedup();
+        let request = RegionRequest { id: 0, mode, blocks, pages, dump: true, verify: false };
         let row = match compiler.compile(request) {
             Ok(r) => {
                 let counts = Counts::of(&r.dump.expect("asked for"));

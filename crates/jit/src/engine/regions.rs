@@ -5,7 +5,6 @@ use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 
 use lyrebird_isa::Cpu;
-use lyrebird_isa::JumpKind;
 use lyrebird_isa::scan::Flow;
 use lyrebird_isa::state::{JumpEntry, PAGE_MASK, PAGE_SIZE, jump_index};
 use rustc_hash::FxHashMap;
@@ -184,31 +183,11 @@ impl<C: Cpu> BlockSource for View<'_, C> {
         for to in b.linked.iter().flatten() {
             self.learn(*to);
         }
-        let t = b.trailer();
-        let behind = t.target[1];
-        let mut view = BlockView {
-            bytes: &b.bytes,
-            insns: b.len() as u32,
-            heat: heat(b, self.threshold),
-            succ: [None; 2],
-            after: None,
-            returns: false,
+        let went = match b.flow {
+            Flow::Indirect(_) => self.predicted(b.trailer().went.get()),
+            _ => None,
         };
-        match b.flow {
-            Flow::Branch { taken } => view.succ = [Some(taken), Some(behind)],
-            Flow::Jump { target, kind } => {
-                view.succ[0] = Some(target);
-                view.after = (kind == JumpKind::Call).then_some(behind);
-            }
-            Flow::Next => view.succ[0] = Some(behind),
-            Flow::Indirect(JumpKind::Ret) => view.returns = true,
-            Flow::Indirect(kind) => {
-                view.succ[0] = self.predicted(t.went.get());
-                view.after = (kind == JumpKind::Call).then_some(behind);
-            }
-            Flow::SyncNext | Flow::SyncPc => {}
-        }
-        Some(view)
+        Some(b.view(heat(b, self.threshold), went))
     }
 }
 

@@ -5,10 +5,11 @@ use std::marker::PhantomData;
 
 use lyrebird_isa::scan::Flow;
 use lyrebird_isa::state::{PAGE_MASK, PAGE_SIZE};
-use lyrebird_isa::{Cpu, Term};
+use lyrebird_isa::{Cpu, JumpKind, Term};
 
 use super::handler::{Fallthrough, MakeOp, enter_region, enter_verify};
 use super::op::{Link, Op, Trailer};
+use crate::t1::BlockView;
 
 /// Number of a block in its cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -150,6 +151,27 @@ impl<C: Cpu> Block<C> {
             ops,
             _cpu: PhantomData,
         })
+    }
+
+    /// The block as the region former sees it; `went` is where it went last, if it ends with a computed branch.
+    pub fn view(&self, heat: u64, went: Option<u64>) -> BlockView<'_> {
+        let behind = self.trailer().target[1];
+        let (succ, kind) = match self.flow {
+            Flow::Branch { taken } => ([Some(taken), Some(behind)], None),
+            Flow::Jump { target, kind } => ([Some(target), None], Some(kind)),
+            Flow::Next => ([Some(behind), None], None),
+            Flow::Indirect(JumpKind::Ret) => ([None; 2], Some(JumpKind::Ret)),
+            Flow::Indirect(kind) => ([went, None], Some(kind)),
+            Flow::SyncNext | Flow::SyncPc => ([None; 2], None),
+        };
+        BlockView {
+            bytes: &self.bytes,
+            insns: self.len() as u32,
+            heat,
+            succ,
+            after: (kind == Some(JumpKind::Call)).then_some(behind),
+            returns: kind == Some(JumpKind::Ret),
+        }
     }
 
     /// The first operation.

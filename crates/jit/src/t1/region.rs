@@ -95,7 +95,7 @@ pub struct BlockView<'a> {
 
 impl BlockView<'_> {
     /// Where control may go on sooner or later.
-    fn leads_to(&self) -> impl Iterator<Item = u64> {
+    pub fn leads_to(&self) -> impl Iterator<Item = u64> + use<> {
         self.succ.into_iter().chain([self.after]).flatten()
     }
 }
