@@ -274,6 +274,12 @@ unsafe impl Cpu for ArmCpu {
     fn take_dirty_code(&mut self) -> Option<(u64, u64)> {
         self.mmu.take_dirty_code()
     }
+    fn aux_state(&self) -> [u64; 2] {
+        [self.fp.fpcr, self.fp.fpsr]
+    }
+    fn set_aux_state(&mut self, v: [u64; 2]) {
+        (self.fp.fpcr, self.fp.fpsr) = (v[0], v[1]);
+    }
     fn load_slow(&mut self, va: u64, m: MemOp) -> u64 {
         let r = self.mmu.load(&mut self.core, &self.regime, va, m);
         self.completed(r)

@@ -140,6 +140,7 @@ pub fn build_region<C: Cpu>(
         chain: host.chain && !request.verify,
         id: request.id,
         pc: head_pc,
+        far: region.blocks.iter().any(|b| b.end_pc >> 32 != head_pc >> 32),
     };
     let mut e = ClifEmitter::<C>::new(b, env, budget);
     let needed = region.blocks.iter().fold(0, |m, b| m | b.ssa_in);

@@ -36,9 +36,10 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
         self.store_core(self.budget, Self::BUDGET);
     }
 
-    /// Stores an address to [`Core::pc`], whose upper half holds that of the region's head since entry.
+    /// Stores an address to [`Core::pc`], whose upper half holds that of the region's head since entry, unless some of
+    /// the region is elsewhere.
     fn store_pc(&mut self, pc: u64) {
-        if pc >> 32 == self.env.pc >> 32 {
+        if !self.env.far && pc >> 32 == self.env.pc >> 32 {
             let low = self.iconst(types::I32, pc);
             self.store_core(low, PC);
         } else {

@@ -113,6 +113,8 @@ pub(super) struct Env {
     pub id: u64,
     /// Address of the region's head.
     pub pc: u64,
+    /// Some of the region's addresses have another upper half.
+    pub far: bool,
 }
 
 /// Compiles the instructions of one region.
