@@ -302,10 +302,6 @@ unsafe impl Cpu for X86Cpu {
     fn waits(&self) -> bool {
         self.halted
     }
-    fn after_sync(&mut self) -> bool {
-        // What STI holds back for an instruction does not hurry.
-        self.halted || self.lines.level() != 0
-    }
     fn fetches_anew(&self) -> bool {
         self.mode.limited(false)
     }
