@@ -95,21 +95,11 @@ pub trait Regime {
     /// second context of [`Mmu::switch`] is for: that of A64 `LDTR` and `STTR`, or that of x86 accesses to
     /// descriptor tables and TSS. The permissions returned are those of that privilege, for all kinds of access.
     ///
-    /// # Errors
-    /// The architecture's fault; nothing is cached then.
-    fn translate(
-        &self,
-        phys: &PhysMem,
-        va: u64,
-        kind: AccessKind,
-        unpriv: bool,
-    ) -> Result<Translation, Self::Fault>;
-
-    /// As [`Regime::translate`], and writes down the way there, so that the translation can be kept for as long as the
-    /// tables stay as they are. By default the way is not known.
+    /// `path`, which is empty, gets the way there, so that the translation can be kept for as long as the tables stay as
+    /// they are; or stays empty, where it cannot.
     ///
     /// # Errors
-    /// As [`Regime::translate`].
+    /// The architecture's fault; nothing is cached then.
     fn walk(
         &self,
         phys: &PhysMem,
@@ -117,12 +107,9 @@ pub trait Regime {
         kind: AccessKind,
         unpriv: bool,
         path: &mut Path,
-    ) -> Result<Translation, Self::Fault> {
-        path.clear();
-        self.translate(phys, va, kind, unpriv)
-    }
+    ) -> Result<Translation, Self::Fault>;
 
-    /// What the flags of a path, ANDed, allow with the privilege that [`Regime::translate`] would take: the same as it
+    /// What the flags of a path, ANDed, allow with the privilege that [`Regime::walk`] would take: the same as it
     /// returns, but for what the walk would change in the tables for an access.
     fn rights(&self, flags: u16, unpriv: bool) -> Rights {
         let _ = (flags, unpriv);

@@ -58,12 +58,13 @@ impl Regime for Paging {
     const OPEN_BUS: bool = true;
     const ATOMICS_ANYWHERE: bool = true;
 
-    fn translate(
+    fn walk(
         &self,
         phys: &PhysMem,
         va: u64,
         kind: AccessKind,
         unpriv: bool,
+        path: &mut Path,
     ) -> Result<Translation, PageFault> {
         let c = Control {
             wp: true,
@@ -81,7 +82,7 @@ impl Regime for Paging {
             3 => Privilege::User,
             _ => Privilege::Supervisor { ac: false },
         };
-        four_level::translate(phys, &c, self.cr3, va, Access { kind, privilege }, &mut Path::default())
+        four_level::translate(phys, &c, self.cr3, va, Access { kind, privilege }, path)
     }
 
     fn next_page(&self, va: u64) -> u64 {

@@ -166,16 +166,6 @@ impl Regime1 {
 impl Regime for Regime1 {
     type Fault = WalkFault;
 
-    fn translate(
-        &self,
-        phys: &PhysMem,
-        va: u64,
-        kind: AccessKind,
-        unpriv: bool,
-    ) -> Result<Translation, WalkFault> {
-        self.walk(phys, va, kind, unpriv, &mut Path::default())
-    }
-
     fn walk(
         &self,
         phys: &PhysMem,

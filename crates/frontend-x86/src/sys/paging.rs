@@ -144,16 +144,6 @@ impl Regime for Paging {
     const OPEN_BUS: bool = true;
     const ATOMICS_ANYWHERE: bool = true;
 
-    fn translate(
-        &self,
-        phys: &PhysMem,
-        va: u64,
-        kind: AccessKind,
-        implicit: bool,
-    ) -> Result<Translation, PageFault> {
-        self.walk(phys, va, kind, implicit, &mut Path::default())
-    }
-
     fn rights(&self, flags: u16, implicit: bool) -> Rights {
         rights_of(&self.control, self.privilege(implicit), flags)
     }

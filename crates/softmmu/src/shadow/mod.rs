@@ -17,15 +17,16 @@ mod node;
 mod refill;
 mod share;
 mod space;
+mod track;
 
 use std::sync::Arc;
 
-use lyrebird_isa::state::{PAGE_MASK, PAGE_SIZE};
 use rustc_hash::FxHashMap;
 
 use self::node::{FLAGS, Kind, Link, Node, NodeKey, Slot};
+use self::track::Tracked;
 use crate::mmu::Translation;
-use crate::phys::{PhysMem, TableWrites};
+use crate::phys::PhysMem;
 use crate::tlb::Generations;
 use crate::walk::path::Path;
 
@@ -35,10 +36,6 @@ pub use space::{MmuConfig, MmuMode, Root, SpaceDesc};
 pub(crate) const NO_SPACE: u16 = u16::MAX;
 
 const NONE: u32 = u32::MAX;
-
-/// Stores to a page since it was last walked through after which it counts as no table any more, beside what its live
-/// entries add.
-const PATIENCE: u32 = 32;
 
 /// Meanings of tables kept apart; a guest that makes up more begins anew.
 const MEANINGS: usize = 64;
@@ -116,15 +113,6 @@ struct Space {
     code: code::CodeIds,
 }
 
-/// A page with tables.
-#[derive(Debug, Default)]
-struct Tracked {
-    pa: u64,
-    nodes: Vec<u32>,
-    /// Stores since it was last walked through.
-    stores: u32,
-}
-
 /// Counters of [`Shadow`].
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counts {
@@ -196,11 +184,6 @@ impl Shadow {
             seen,
             counts: Counts::default(),
         }
-    }
-
-    /// Pages of RAM that are tracked at present.
-    pub(crate) fn tracked_pages(&self) -> u64 {
-        (self.tracked.len() - self.free_tracked.len()) as u64
     }
 
     fn node(&self, n: u32) -> Option<&Node> {
@@ -349,55 +332,6 @@ impl Shadow {
         }
     }
 
-    /// Has the pages of all tables on a path tracked. `None` where one cannot be; otherwise whether all were before, so that
-    /// what the walk read is what stands there.
-    pub(crate) fn track(&mut self, path: &Path) -> Option<bool> {
-        self.make_room();
-        let mut all = true;
-        for step in path.steps() {
-            let table = step.at.wrapping_sub(step.index << step.size);
-            let end = table.checked_add(1 << (step.bits + step.size))?;
-            for pa in (table & PAGE_MASK..end).step_by(PAGE_SIZE as usize) {
-                all &= self.track_page(pa)?;
-            }
-        }
-        (!path.steps().is_empty()).then_some(all)
-    }
-
-    fn track_page(&mut self, pa: u64) -> Option<bool> {
-        let Some(n) = self.phys.ram_page(pa) else {
-            // ROM never changes, nor do the ones that are read where there is no memory.
-            return Some(true);
-        };
-        let at = self.pages.get(n).copied()?;
-        if let Some(t) = self.tracked.get_mut(at as usize) {
-            t.stores = 0;
-            return Some(true);
-        }
-        if !self.phys.watch_table(pa) {
-            return None;
-        }
-        let new = Tracked { pa, nodes: Vec::new(), stores: 0 };
-        let at = match self.free_tracked.pop() {
-            Some(i) => {
-                self.tracked[i as usize] = new;
-                i
-            }
-            None => {
-                self.tracked.push(new);
-                self.tracked.len() as u32 - 1
-            }
-        };
-        self.pages[n] = at;
-        self.fresh_tables.push(pa);
-        Some(false)
-    }
-
-    /// Pages whose write tags have to be withdrawn because they became tracked.
-    pub(crate) fn take_fresh_tables(&mut self) -> Option<u64> {
-        self.fresh_tables.pop()
-    }
-
     /// Enters a path that [`Shadow::track`] found to be tracked. Whether its translation is now kept exact.
     pub(crate) fn fill(&mut self, id: u16, va: u64, path: &Path, t: &Translation) -> bool {
         let Some(s) = self.spaces.get(usize::from(id)).filter(|s| s.alive) else { return false };
@@ -506,15 +440,6 @@ impl Shadow {
         Some(n)
     }
 
-    /// The records of the pages of RAM that a table lies on. `None` if one is not tracked.
-    fn tracked_of(&self, key: &NodeKey) -> Option<Vec<u32>> {
-        (key.table & PAGE_MASK..key.table + key.bytes())
-            .step_by(PAGE_SIZE as usize)
-            .filter_map(|pa| self.phys.ram_page(pa))
-            .map(|n| self.pages.get(n).copied().filter(|at| *at != NONE))
-            .collect()
-    }
-
     /// Fills an entry.
     fn set(&mut self, n: u32, i: usize, new: Slot) {
         let Some(old) = self.node(n).and_then(|x| x.slots.get(i).copied()) else { return };
@@ -612,16 +537,6 @@ impl Shadow {
         }
     }
 
-    /// Stops watching a page without nodes.
-    fn untrack(&mut self, at: u32) {
-        let t = std::mem::take(&mut self.tracked[at as usize]);
-        if let Some(n) = self.phys.ram_page(t.pa) {
-            self.pages[n] = NONE;
-            self.phys.unwatch_table(t.pa);
-        }
-        self.free_tracked.push(at);
-    }
-
     /// Drops a node and all that was made through it.
     fn drop_node(&mut self, n: u32) {
         let Some(node) = self.node(n) else { return };
@@ -634,62 +549,6 @@ impl Shadow {
                 Link::Entry(above, i) => self.clear(above, usize::from(i)),
                 Link::Root(id, which) => self.drop_root(id, which),
             }
-        }
-    }
-
-    /// Whether the page around `pa` is tracked.
-    pub(crate) fn tracks(&self, pa: u64) -> bool {
-        self.phys.ram_page(pa).and_then(|n| self.pages.get(n)).is_some_and(|at| *at != NONE)
-    }
-
-    /// Follows a store of `len` bytes at `pa`, inside a page.
-    pub(crate) fn written(&mut self, pa: u64, len: u64) {
-        let Some(at) = self.phys.ram_page(pa).and_then(|n| self.pages.get(n).copied()) else { return };
-        let Some(t) = self.tracked.get_mut(at as usize) else { return };
-        self.counts.table_stores += 1;
-        t.stores += 1;
-        let stores = t.stores;
-        if let [n] = t.nodes[..] {
-            let live = self.node(n).map_or(0, |n| n.live);
-            if stores <= PATIENCE + 2 * live {
-                return self.hit(n, pa, len);
-            }
-        }
-        let nodes = t_nodes(&self.tracked, at);
-        let live: u32 = nodes.iter().filter_map(|n| Some(self.node(*n)?.live)).sum();
-        if stores <= PATIENCE + 2 * live {
-            for n in nodes {
-                self.hit(n, pa, len);
-            }
-            return;
-        }
-        self.counts.untracked += 1;
-        if nodes.is_empty() {
-            return self.untrack(at);
-        }
-        for n in nodes {
-            self.drop_node(n);
-        }
-    }
-
-    #[inline]
-    fn hit(&mut self, n: u32, pa: u64, len: u64) {
-        let Some(node) = self.node(n) else { return };
-        for i in node.hit(pa, len) {
-            self.clear(n, i);
-        }
-    }
-
-    /// Follows what other agents wrote to tables.
-    #[inline]
-    pub(crate) fn follow_others(&mut self) {
-        match self.phys.table_writes(&mut self.seen) {
-            TableWrites::These(writes) => {
-                for (pa, len) in writes {
-                    self.written(pa, len);
-                }
-            }
-            TableWrites::Lost => self.drop_all(),
         }
     }
 
@@ -709,8 +568,4 @@ impl Shadow {
     pub(crate) fn has_news(&self) -> bool {
         !(self.drops.is_empty() && self.dead.is_empty() && self.fresh_tables.is_empty())
     }
-}
-
-fn t_nodes(tracked: &[Tracked], at: u32) -> Vec<u32> {
-    tracked.get(at as usize).map(|t| t.nodes.clone()).unwrap_or_default()
 }

@@ -183,10 +183,10 @@ impl Mmu {
         unpriv: bool,
     ) -> Result<(Translation, bool), R::Fault> {
         self.stats.walks += 1;
-        if self.shadow.is_none() || key.asid == NO_SPACE {
-            return Ok((regime.translate(&self.phys, va, kind, unpriv)?, false));
-        }
         let mut path = Path::default();
+        if self.shadow.is_none() || key.asid == NO_SPACE {
+            return Ok((regime.walk(&self.phys, va, kind, unpriv, &mut path)?, false));
+        }
         for _ in 0..TRIES {
             path.clear();
             let t = regime.walk(&self.phys, va, kind, unpriv, &mut path)?;
@@ -207,6 +207,7 @@ impl Mmu {
             // for this path took some of its tables along.
         }
         self.stats.loose += 1;
-        Ok((regime.translate(&self.phys, va, kind, unpriv)?, false))
+        path.clear();
+        Ok((regime.walk(&self.phys, va, kind, unpriv, &mut path)?, false))
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use lyrebird_isa::TlbEntry;
 use lyrebird_isa::state::{PAGE_MASK, tlb_index};
+use lyrebird_softmmu::walk::path::Path;
 use lyrebird_softmmu::{AccessKind, ContextKey, MemType, PhysMem, Regime, Translation};
 
 /// One leaf: page or block.
@@ -99,12 +100,13 @@ pub struct Space {
 impl Regime for Space {
     type Fault = Refused;
 
-    fn translate(
+    fn walk(
         &self,
         _: &PhysMem,
         va: u64,
         kind: AccessKind,
         unpriv: bool,
+        _: &mut Path,
     ) -> Result<Translation, Refused> {
         self.spaces.translate(if unpriv { self.unpriv } else { self.cur }, va, kind)
     }

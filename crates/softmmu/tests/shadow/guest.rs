@@ -152,10 +152,6 @@ impl Regime for Guest {
     type Fault = ();
     const OPEN_BUS: bool = true;
 
-    fn translate(&self, phys: &PhysMem, va: u64, kind: AccessKind, unpriv: bool) -> Result<Translation, ()> {
-        self.look(phys, phys, va, kind, unpriv, &mut Path::default())
-    }
-
     fn walk(
         &self,
         phys: &PhysMem,
@@ -184,7 +180,7 @@ impl Regime for Flat {
     type Fault = ();
     const OPEN_BUS: bool = true;
 
-    fn translate(&self, _: &PhysMem, va: u64, _: AccessKind, _: bool) -> Result<Translation, ()> {
+    fn walk(&self, _: &PhysMem, va: u64, _: AccessKind, _: bool, _: &mut Path) -> Result<Translation, ()> {
         let mem = MemType::Normal;
         Ok(Translation { pa: va, page_bits: 12, read: true, write: true, exec: true, mem, global: true })
     }
