@@ -2,34 +2,13 @@
 
 use std::sync::{Arc, PoisonError};
 
-use lyrebird_isa::state::{PAGE_MASK, PAGE_SIZE, tlb_index};
+use lyrebird_isa::state::{PAGE_MASK, PAGE_SIZE};
 use lyrebird_isa::{Core, MemOp, Rmw, Size, V128, Work};
 
 use crate::host;
 use crate::mmu::{AccessKind, CodeFetch, MemError, MemFault, Mmu, Regime, Translation};
 use crate::phys::{Page, coalesce};
-
-/// What a write touches besides memory ([`Mmu::check`]).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Touches {
-    /// A page that holds translated code.
-    pub code: bool,
-    /// A page with a device in it.
-    pub device: bool,
-}
-
-/// Host address for a naturally aligned access that may both load and store by the inline TLB.
-#[inline]
-fn inline_rw(core: &Core, va: u64, m: MemOp) -> Option<*mut u8> {
-    if va & (m.size.bytes() - 1) != 0 {
-        return None;
-    }
-    let table = if m.unpriv { core.tlb_unpriv } else { core.tlb };
-    // SAFETY: `Mmu::publish` has pointed both at tables of `TLB_ENTRIES` entries, and `tlb_index` is below that.
-    let e = unsafe { &*table.add(tlb_index(va)) };
-    let page = va & PAGE_MASK;
-    (e.read == page && e.write == page).then(|| va.wrapping_add(e.addend) as *mut u8)
-}
+use crate::run::{inline, inline_aligned};
 
 /// Where an access goes: the physical address of the first byte and, if it crosses a page, the virtual and
 /// physical address of the second page.
@@ -89,8 +68,12 @@ impl Mmu {
         va: u64,
         m: MemOp,
     ) -> Result<u64, MemError<R::Fault>> {
-        self.stats.misses += 1;
         let m = MemOp { size: m.size.min(Size::B8), ..m };
+        if let Some(p) = inline(core, va, m, false) {
+            // SAFETY: the TLB entry vouches for the page, and the access does not leave it.
+            return Ok(unsafe { host::read(p, m.size) });
+        }
+        self.stats.misses += 1;
         let places = self.resolve(core, regime, va, m, AccessKind::Read)?;
         Ok(self.read_at::<R>(va, places, m)? as u64)
     }
@@ -124,8 +107,11 @@ impl Mmu {
         m: MemOp,
         v: u64,
     ) -> Result<(), MemError<R::Fault>> {
-        self.stats.misses += 1;
         let m = MemOp { size: m.size.min(Size::B8), ..m };
+        if self.store_inline(core, va, m, v) {
+            return Ok(());
+        }
+        self.stats.misses += 1;
         let places = self.resolve(core, regime, va, m, AccessKind::Write)?;
         self.write_at::<R>(va, places, m, u128::from(v))
     }
@@ -155,7 +141,7 @@ impl Mmu {
         va: u64,
         m: MemOp,
     ) -> Result<AtomicAt, MemError<R::Fault>> {
-        if let Some(p) = inline_rw(core, va, m) {
+        if let Some(p) = inline_aligned(core, va, m) {
             return Ok(AtomicAt::Ram(p, None));
         }
         self.stats.misses += 1;
@@ -330,66 +316,6 @@ impl Mmu {
         Ok(self.translate(core, regime, va, kind, unpriv)?.translation(va))
     }
 
-    /// Translates `len` bytes from `va` on and checks permission, so that an access in several parts can fail before
-    /// the first of them. What a write touches.
-    ///
-    /// # Errors
-    /// [`MemError`] of the first page that refuses. Holes and ROM are not looked for.
-    pub fn check<R: Regime>(
-        &mut self,
-        core: &mut Core,
-        regime: &R,
-        va: u64,
-        len: u64,
-        kind: AccessKind,
-        unpriv: bool,
-    ) -> Result<Touches, MemError<R::Fault>> {
-        let (mut at, mut left, mut touches) = (va, len, Touches::default());
-        while left > 0 {
-            let side = self.translate(core, regime, at, kind, unpriv)?;
-            if kind == AccessKind::Write {
-                touches.code |= self.phys.is_code(side.pa());
-                touches.device |= matches!(self.phys.page(side.pa()), Page::Mmio);
-            }
-            left = left.saturating_sub(PAGE_SIZE - (at & !PAGE_MASK));
-            at = regime.next_page(at);
-        }
-        Ok(touches)
-    }
-
-    /// Host address of `va`, good to the end of its 4 KiB page; `None` where accesses must go to a device.
-    /// With [`AccessKind::Write`] the caller is taken to store: a page that holds translated code counts as
-    /// written as a whole.
-    ///
-    /// # Errors
-    /// [`MemError`]: of the translation, and [`MemFault::External`] for holes and for writes to ROM; with
-    /// [`Regime::OPEN_BUS`] those are `None`, as devices are.
-    pub fn host_ptr<R: Regime>(
-        &mut self,
-        core: &mut Core,
-        regime: &R,
-        va: u64,
-        kind: AccessKind,
-        unpriv: bool,
-    ) -> Result<Option<*mut u8>, MemError<R::Fault>> {
-        let side = self.translate(core, regime, va, kind, unpriv)?;
-        let offset = (va & !PAGE_MASK) as usize;
-        match self.phys.page(side.pa()) {
-            Page::Ram(p) => {
-                if kind == AccessKind::Write {
-                    self.stored(side.pa(), PAGE_SIZE);
-                }
-                Ok(Some(p.wrapping_add(offset)))
-            }
-            Page::Rom(p) if kind != AccessKind::Write => Ok(Some(p.cast_mut().wrapping_add(offset))),
-            Page::Mmio => Ok(None),
-            Page::Rom(_) | Page::None if R::OPEN_BUS => Ok(None),
-            Page::Rom(_) | Page::None => {
-                Err(MemError { va, kind, fault: MemFault::External { pa: side.pa() | offset as u64 } })
-            }
-        }
-    }
-
     /// Reads at most 16 bytes.
     fn read_at<R: Regime>(&mut self, va: u64, places: Places, m: MemOp) -> Result<u128, MemError<R::Fault>> {
         match places {
@@ -539,7 +465,7 @@ impl Mmu {
 
     /// Follows a store to RAM if it hit a page with translated code, or with translation tables.
     #[inline]
-    fn stored(&mut self, pa: u64, len: u64) {
+    pub(crate) fn stored(&mut self, pa: u64, len: u64) {
         let mut at = pa;
         let mut left = len;
         while left > 0 {

@@ -13,15 +13,16 @@ mod host;
 pub mod maint;
 pub mod mmu;
 pub mod phys;
+mod run;
 pub mod shadow;
 mod tlb;
 pub mod walk;
 
-pub use access::Touches;
 pub use maint::ClassMask;
 pub use mmu::{
     AccessKind, CodeFetch, MODE_BITS, MemError, MemFault, MemType, Mmu, MmuStats, Regime, Rights, Translation,
 };
 pub use phys::{BusError, MmioDevice, Page, PhysMem, PhysMemBuilder, PhysMemError};
+pub use run::Touches;
 pub use shadow::{MmuConfig, MmuMode, Root, SpaceDesc};
 pub use tlb::ContextKey;

@@ -387,10 +387,10 @@ fn stores_to_watched_pages_are_done_and_reported_under_every_alias() {
     assert_eq!(vm.mmu.take_dirty_code(), Some((RAM + 0x20, 4)));
     vm.mmu.cas(&mut vm.core, &space, 0x1020, B4, 77, 78).unwrap();
     assert_eq!(vm.mmu.take_dirty_code(), None, "nothing was stored");
-    assert!(vm.mmu.host_ptr(&mut vm.core, &space, 0x1040, Read, false).unwrap().is_some());
+    assert!(vm.mmu.run(&mut vm.core, &space, (0x1040, 24), Read, false).unwrap().is_some());
     assert_eq!(vm.mmu.take_dirty_code(), None);
-    assert!(vm.mmu.host_ptr(&mut vm.core, &space, 0x1040, Write, false).unwrap().is_some());
-    assert_eq!(vm.mmu.take_dirty_code(), Some((RAM, PAGE_SIZE)));
+    assert!(vm.mmu.run(&mut vm.core, &space, (0x1040, 24), Write, false).unwrap().is_some());
+    assert_eq!(vm.mmu.take_dirty_code(), Some((RAM + 0x40, 24)));
     vm.mmu.phys().write_bytes(RAM + 0x30, &[1, 2]).unwrap();
     assert_eq!(vm.mmu.take_dirty_code(), Some((RAM + 0x30, 2)));
     // A new mapping of the page gets no write tag either, until it is no code any more.
@@ -419,14 +419,18 @@ fn host_pointers_stay_on_memory() {
     vm.map(0x5000, HOLE);
     let space = vm.spaces.of(KEY, USER);
     let (m, c) = (&mut vm.mmu, &mut vm.core);
-    let p = m.host_ptr(c, &space, 0x1040, Write, false).unwrap().unwrap();
+    let p = m.run(c, &space, (0x1040, 4), Write, false).unwrap().unwrap();
     // SAFETY: inside the page that was translated.
     unsafe { p.write(0x77) };
     assert_eq!(m.load(c, &space, 0x1040, B1), Ok(0x77));
-    assert_eq!(m.host_ptr(c, &space, 0x3000, Read, false), Ok(None));
-    assert!(m.host_ptr(c, &space, 0x4000, Read, false).unwrap().is_some());
-    assert_eq!(err(m.host_ptr(c, &space, 0x4008, Write, false)), (0x4008, Write, External { pa: ROM + 8 }));
-    assert_eq!(err(m.host_ptr(c, &space, 0x5000, Read, false)), (0x5000, Read, External { pa: HOLE }));
+    // By the inline TLB now; and never beyond the page.
+    assert_eq!(m.run(c, &space, (0x1040, 0xfc0), Write, false), Ok(Some(p)));
+    assert_eq!(m.run(c, &space, (0x1040, 0xfc1), Write, false), Ok(None));
+    assert_eq!(m.run(c, &space, (0x1040, 0x1fc0), Read, false), Ok(None));
+    assert_eq!(m.run(c, &space, (0x3000, 4), Read, false), Ok(None));
+    assert!(m.run(c, &space, (0x4000, PAGE_SIZE), Read, false).unwrap().is_some());
+    assert_eq!(err(m.run(c, &space, (0x4008, 4), Write, false)), (0x4008, Write, External { pa: ROM + 8 }));
+    assert_eq!(err(m.run(c, &space, (0x5000, 4), Read, false)), (0x5000, Read, External { pa: HOLE }));
     let t = m.probe(c, &space, 0x3123, Write, false).unwrap();
     assert_eq!((t.pa, t.mem, t.page_bits), (DEV + 0x123, MemType::Device, 12));
 }

@@ -46,6 +46,14 @@ struct Cpu {
     fetched: HashMap<(u64, u64), u64>,
 }
 
+impl Cpu {
+    /// Write tags of a CPU are not withdrawn yet when a page becomes a table of another's: as if it had no such tag.
+    fn untag(&mut self, pa: u64) {
+        self.mmu.watch_code(pa);
+        self.mmu.unwatch_code(pa);
+    }
+}
+
 struct World {
     rng: Rng,
     format: Format,
@@ -223,6 +231,7 @@ impl World {
         if alone && inline_tags(cpu.core.tlb, pa).1 {
             write(inline_host(cpu.core.tlb, pa), size, v);
         } else {
+            cpu.untag(pa);
             cpu.mmu.store(&mut cpu.core, &Flat, pa, MemOp::new(size), v).unwrap();
         }
         self.stored(c);
@@ -247,8 +256,13 @@ impl World {
         let cpu = &mut self.cpus[c];
         if alone && inline_tags(cpu.core.tlb, va).1 {
             write(inline_host(cpu.core.tlb, va), m.size, v);
-        } else if cpu.mmu.store(&mut cpu.core, &g, va, m, v).is_err() {
-            return;
+        } else {
+            if let Ok(t) = cpu.mmu.probe(&mut cpu.core, &g, va, AccessKind::Write, false) {
+                cpu.untag(t.pa);
+            }
+            if cpu.mmu.store(&mut cpu.core, &g, va, m, v).is_err() {
+                return;
+            }
         }
         self.stored(c);
         // Code contexts follow at the next look.
@@ -308,7 +322,7 @@ impl World {
     /// A page is freed and filled with something else.
     fn reuse(&mut self, c: usize) {
         let p = page(self.rng.below(PAGES));
-        let keep = self.rng.chance(50);
+        let (keep, alone) = (self.rng.chance(50), self.cpus.len() == 1);
         for i in 0..200u64 {
             let v = if keep { self.entry() } else { i };
             let flat = std::mem::replace(&mut self.cpus[c].flat, true);
@@ -319,6 +333,9 @@ impl World {
             let pa = p + i * 8 % 0x1000;
             if self.phys.read(pa, Size::B8).unwrap() == v {
                 continue;
+            }
+            if !alone {
+                cpu.untag(pa);
             }
             cpu.mmu.store(&mut cpu.core, &Flat, pa, MemOp::new(Size::B8), v).unwrap();
         }

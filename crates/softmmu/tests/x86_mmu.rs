@@ -301,7 +301,7 @@ fn holes_read_as_ones_and_lose_writes() {
         assert_eq!(bytes, [0xff; 4096]);
     }
     for kind in [AccessKind::Read, AccessKind::Write] {
-        let at = |va| vm.mmu.host_ptr(&mut vm.core, &vm.paging, va, kind, false).unwrap().is_some();
+        let at = |va| vm.mmu.run(&mut vm.core, &vm.paging, (va, 8), kind, false).unwrap().is_some();
         let want = [(0x4000, false), (0x5000, kind == AccessKind::Read), (0x6000, false), (0x7000, true)];
         assert_eq!(want.map(|w| w.0).map(at), want.map(|w| w.1));
     }

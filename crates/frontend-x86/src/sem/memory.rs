@@ -1,5 +1,6 @@
 //! Instructions that are all in a helper and have a memory operand of any size.
 
+use lyrebird_isa::state::{PAGE_MASK, PAGE_SIZE};
 use lyrebird_isa::{Emit, Helper, Sem, Size, Term};
 use lyrebird_softmmu::AccessKind;
 
@@ -100,15 +101,23 @@ impl<const SYNC: bool> Sem<X86Cpu> for ByHelper<SYNC> {
 impl X86Cpu {
     /// Loads any number of bytes.
     pub(super) fn get_bytes(&mut self, va: u64, to: &mut [u8]) -> Outcome<()> {
-        let mut at = va;
-        let mut rest = to;
+        let (mut at, mut rest) = (self.wrap(va), to);
         while !rest.is_empty() {
-            let size = piece(rest.len());
-            let n = size.bytes();
+            let n = in_page(at, rest.len());
+            let from = self.mmu.run(&mut self.core, &self.paging, (at, n as u64), AccessKind::Read, false)?;
+            if let Some(p) = from {
+                let (here, behind) = rest.split_at_mut(n);
+                // SAFETY: `Mmu::run` vouches for so many bytes, which are the guest's and not the CPU's.
+                unsafe { p.copy_to_nonoverlapping(here.as_mut_ptr(), n) };
+                (rest, at) = (behind, self.behind(at, n));
+                continue;
+            }
+            let size = piece(n);
+            let n = size.bytes() as usize;
             let v = self.load_at(at, size, false)?;
-            let (here, behind) = rest.split_at_mut(n as usize);
-            here.copy_from_slice(&v.to_le_bytes()[..n as usize]);
-            (rest, at) = (behind, at.wrapping_add(n));
+            let (here, behind) = rest.split_at_mut(n);
+            here.copy_from_slice(&v.to_le_bytes()[..n]);
+            (rest, at) = (behind, self.behind(at, n));
         }
         Ok(())
     }
@@ -116,7 +125,7 @@ impl X86Cpu {
     /// Stores any number of bytes, all or none. False where that would hit translated code: the instruction is then
     /// begun again alone.
     pub(super) fn put(&mut self, va: u64, bytes: &[u8]) -> Outcome<bool> {
-        let n = bytes.len() as u64;
+        let (va, n) = (self.wrap(va), bytes.len() as u64);
         let touches = self.mmu.check(&mut self.core, &self.paging, va, n, AccessKind::Write, false)?;
         if touches.code && !self.alone {
             self.begin_alone(touches);
@@ -124,14 +133,34 @@ impl X86Cpu {
         }
         let (mut at, mut rest) = (va, bytes);
         while !rest.is_empty() {
-            let size = piece(rest.len());
-            let (here, behind) = rest.split_at(size.bytes() as usize);
+            let n = in_page(at, rest.len());
+            let to = self.mmu.run(&mut self.core, &self.paging, (at, n as u64), AccessKind::Write, false)?;
+            if let Some(p) = to {
+                let (here, behind) = rest.split_at(n);
+                // SAFETY: as in `get_bytes`.
+                unsafe { p.copy_from_nonoverlapping(here.as_ptr(), n) };
+                (rest, at) = (behind, self.behind(at, n));
+                continue;
+            }
+            let size = piece(n);
+            let n = size.bytes() as usize;
+            let (here, behind) = rest.split_at(n);
             let v = here.iter().rev().fold(0, |v, &b| v << 8 | b as u64);
             self.store_at(at, size, v, false)?;
-            (rest, at) = (behind, at.wrapping_add(size.bytes()));
+            (rest, at) = (behind, self.behind(at, n));
         }
         Ok(true)
     }
+
+    /// The address behind `n` bytes.
+    fn behind(&self, va: u64, n: usize) -> u64 {
+        self.wrap(va.wrapping_add(n as u64))
+    }
+}
+
+/// How many of `n` bytes at `va` lie in its page.
+fn in_page(va: u64, n: usize) -> usize {
+    n.min((PAGE_SIZE - (va & !PAGE_MASK)) as usize)
 }
 
 /// The next access of `n` bytes.

@@ -1,12 +1,13 @@
 //! MOVS, CMPS, SCAS, LODS, STOS, INS, OUTS, with and without REP (SDM Vol. 1, 7.3.9).
 //!
-//! A repeated instruction works on whole pages where it may, keeps RCX, RSI and RDI up to date as it goes, and
+//! A repeated instruction works on runs inside pages where it may, keeps RCX, RSI and RDI up to date as it goes, and
 //! returns to the dispatcher now and then, so that interrupts come through: then it is executed again.
 
+mod run;
+
 use iced_x86::Mnemonic;
-use lyrebird_isa::state::PAGE_SIZE;
 use lyrebird_isa::{Emit, FlagOp, Helper, Sem, Size, Term, Visitor};
-use lyrebird_softmmu::{AccessKind, Touches};
+use lyrebird_softmmu::AccessKind;
 
 use super::Decoded;
 use crate::X86Cpu;
@@ -126,10 +127,7 @@ impl X86Cpu {
             }
             Kind::Lods => {
                 let v = self.string_load(what.seg, si, s)?;
-                let old = self.core.reg(RAX);
-                let w = width(what.w);
-                let v = if what.w >= w::D { w.zext(v) } else { old & !w.mask() | v };
-                self.core.set_reg(RAX, v);
+                self.set_accumulator(what, v);
             }
             Kind::Cmps | Kind::Scas => {
                 // Processors read the operand at ES:DI first, which shows where both fault.
@@ -138,18 +136,38 @@ impl X86Cpu {
                     Kind::Cmps => self.string_load(what.seg, si, s)?,
                     _ => self.core.reg(RAX),
                 };
-                let w = width(what.w);
-                let up = 64 - w.bits();
-                self.core.flag_op = lyrebird_isa::flags::pack_op(FlagOp::Sub, w);
-                self.core.flag_a = a << up;
-                self.core.flag_b = b << up;
+                self.set_compared(what, a, b);
             }
             Kind::Outs => {
                 let v = self.string_load(what.seg, si, s)?;
                 self.port_out(self.core.reg(RDX) as u16, s, v)?;
             }
         }
-        let by = if self.core.reg(FLAGS) & rflags::DF != 0 { n.wrapping_neg() } else { n };
+        self.string_advance(what, 1);
+        Ok(true)
+    }
+
+    /// What LODS loads.
+    fn set_accumulator(&mut self, what: What, v: u64) {
+        let old = self.core.reg(RAX);
+        let w = width(what.w);
+        let v = if what.w >= w::D { w.zext(v) } else { old & !w.mask() | v };
+        self.core.set_reg(RAX, v);
+    }
+
+    /// The flags of CMPS and SCAS.
+    fn set_compared(&mut self, what: What, a: u64, b: u64) {
+        let w = width(what.w);
+        let up = 64 - w.bits();
+        self.core.flag_op = lyrebird_isa::flags::pack_op(FlagOp::Sub, w);
+        self.core.flag_a = a << up;
+        self.core.flag_b = b << up;
+    }
+
+    /// Moves the index registers by a number of elements.
+    fn string_advance(&mut self, what: What, elements: u64) {
+        let by = elements * size(what.w).bytes();
+        let by = if self.core.reg(FLAGS) & rflags::DF != 0 { by.wrapping_neg() } else { by };
         if what.reads_source() {
             let v = what.moved(self.core.reg(RSI), by);
             self.core.set_reg(RSI, v);
@@ -158,77 +176,6 @@ impl X86Cpu {
             let v = what.moved(self.core.reg(RDI), by);
             self.core.set_reg(RDI, v);
         }
-        Ok(true)
-    }
-
-    /// As many elements as lie in one page each of source and destination, going up, by the host's means. None if
-    /// that is not possible here.
-    fn string_bulk(&mut self, what: What, count: u64) -> Outcome<u64> {
-        if !matches!(what.kind, Kind::Movs | Kind::Stos) || self.core.reg(FLAGS) & rflags::DF != 0 {
-            return Ok(0);
-        }
-        let s = size(what.w);
-        let n = s.bytes();
-        let (si, di) = (self.core.reg(RSI) & what.mask(), self.core.reg(RDI) & what.mask());
-        let to = self.segmented(Seg::Es, di, n, true)?;
-        let left = |va: u64| PAGE_SIZE - va % PAGE_SIZE;
-        // Offsets do not wrap inside the piece either.
-        let mut bytes =
-            left(to).min(count.saturating_mul(n)).min(what.mask().wrapping_sub(di).saturating_add(1));
-        let from = if what.kind == Kind::Movs {
-            let from = self.segmented(what.seg, si, n, false)?;
-            bytes = bytes.min(left(from)).min(what.mask().wrapping_sub(si).saturating_add(1));
-            from
-        } else {
-            to
-        };
-        bytes -= bytes % n;
-        if bytes < 64 {
-            return Ok(0);
-        }
-        // Limits hold for the last element as well.
-        let last = bytes - n;
-        self.segmented(Seg::Es, di + last, n, true)?;
-        if what.kind == Kind::Movs {
-            self.segmented(what.seg, si + last, n, false)?;
-        }
-        let overlaps = what.kind == Kind::Movs && to.wrapping_sub(from) < bytes;
-        if overlaps {
-            return Ok(0);
-        }
-        let source = match what.kind {
-            Kind::Movs => {
-                match self.mmu.host_ptr(&mut self.core, &self.paging, from, AccessKind::Read, false)? {
-                    Some(p) => p,
-                    None => return Ok(0),
-                }
-            }
-            _ => std::ptr::null_mut(),
-        };
-        if self.meets(to, bytes) != Touches::default() {
-            // Element by element, alone.
-            return Ok(0);
-        }
-        let Some(target) = self.mmu.host_ptr(&mut self.core, &self.paging, to, AccessKind::Write, false)?
-        else {
-            return Ok(0);
-        };
-        // SAFETY: `host_ptr` vouches for both pages up to their ends, and `bytes` reaches beyond neither. Guest RAM is
-        // shared; the pieces may be the same memory under two addresses, which `copy` allows.
-        unsafe {
-            if what.kind == Kind::Movs {
-                std::ptr::copy(source, target, bytes as usize);
-            } else {
-                fill(target, self.core.reg(RAX), n as usize, bytes as usize);
-            }
-        }
-        if what.kind == Kind::Movs {
-            let v = what.moved(self.core.reg(RSI), bytes);
-            self.core.set_reg(RSI, v);
-        }
-        let v = what.moved(self.core.reg(RDI), bytes);
-        self.core.set_reg(RDI, v);
-        Ok(bytes / n)
     }
 
     /// Executes a string instruction; whether it is done.
@@ -251,18 +198,15 @@ impl X86Cpu {
             if single >= SLICE || bulk >= BULK {
                 return Ok(false);
             }
-            let mut done = if careful { 0 } else { self.string_bulk(what, count)? };
+            let done = if careful { 0 } else { self.string_run(what, count) };
+            bulk += done;
             if done == 0 {
                 if !self.string_element(what)? {
                     return Ok(false);
                 }
-                done = 1;
                 single += 1;
-            } else {
-                bulk += done;
+                self.core.set_reg(RCX, what.moved(self.core.reg(RCX), u64::MAX));
             }
-            let rcx = what.moved(self.core.reg(RCX), done.wrapping_neg());
-            self.core.set_reg(RCX, rcx);
             if matches!(what.kind, Kind::Cmps | Kind::Scas) {
                 let equal = self.core.nzcv() & lyrebird_isa::flags::Z != 0;
                 if equal != (what.rep == 1) {
@@ -270,25 +214,9 @@ impl X86Cpu {
                 }
             }
             if careful {
-                return Ok(rcx & what.mask() == 0);
+                return Ok(self.core.reg(RCX) & what.mask() == 0);
             }
         }
-    }
-}
-
-/// Fills memory with the low `n` bytes of `v`.
-///
-/// # Safety
-/// `p` is writable for `bytes` bytes, a multiple of `n`.
-unsafe fn fill(p: *mut u8, v: u64, n: usize, bytes: usize) {
-    let v = v.to_le_bytes();
-    if v[..n].iter().all(|b| *b == v[0]) {
-        // SAFETY: by contract.
-        return unsafe { std::ptr::write_bytes(p, v[0], bytes) };
-    }
-    for at in (0..bytes).step_by(n) {
-        // SAFETY: by contract; `n` is at most 8.
-        unsafe { std::ptr::copy_nonoverlapping(v.as_ptr(), p.add(at), n) };
     }
 }
 
@@ -396,4 +324,90 @@ pub fn decode<V: Visitor<X86Cpu>>(x: &Insn<'_>, v: V) -> Decoded<V> {
     } else {
         v.visit(Repeated { what: what | (x.i.len() as u64) << 56, pc: x.pc })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{DATA, Machine};
+
+    /// xorshift64*
+    struct Rng(u64);
+
+    impl Rng {
+        fn next(&mut self) -> u64 {
+            self.0 ^= self.0 >> 12;
+            self.0 ^= self.0 << 25;
+            self.0 ^= self.0 >> 27;
+            self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16
+        }
+
+        fn below(&mut self, n: u64) -> u64 {
+            self.next() % n
+        }
+
+        fn of<T: Copy>(&mut self, from: &[T]) -> T {
+            from[self.below(from.len() as u64) as usize]
+        }
+    }
+
+    const BYTES: u64 = 0x4000;
+
+    fn state(m: &Machine) -> (Vec<u64>, Vec<u64>) {
+        let regs = [RAX, RCX, RSI, RDI].map(|r| m.reg(r));
+        let flags = [m.cpu.core.nzcv(), m.cpu.core.aux_flags()];
+        ([&regs[..], &flags].concat(), (0..BYTES / 8).map(|i| m.peek(DATA + 8 * i)).collect())
+    }
+
+    /// Runs do what the elements one by one do: across pages, up and down, where operands overlap.
+    #[test]
+    fn runs_are_their_elements() {
+        let (mut long, mut rng) = (0, Rng(1));
+        for round in 0..3000u64 {
+            let kinds = [Kind::Movs, Kind::Movs, Kind::Cmps, Kind::Scas, Kind::Lods, Kind::Stos];
+            let kind = rng.of(&kinds);
+            let compares = matches!(kind, Kind::Cmps | Kind::Scas);
+            let (w, address, rep) = (rng.below(4) as u8, rng.of(&[4, 8]), 1 + rng.below(2) as u8);
+            let rep = if compares { rep } else { 1 };
+            let what = What { kind, w, address, seg: Seg::Ds, rep };
+            let down = rng.of(&[0, rflags::DF]);
+            let most = rng.of(&[20, 600, 3000]);
+            let room = BYTES / 2;
+            let count = rng.below(most).min(room / 2 / size(what.w).bytes() - 8);
+            let si = DATA + room / 2 + rng.below(room);
+            let di =
+                if rng.below(3) == 0 { si + rng.below(40) - 20 } else { DATA + room / 2 + rng.below(room) };
+            // What is compared differs seldom.
+            let (rare, fill) = (1 + rng.below(2000), rng.of(&[0, 0x0101_0101_0101_0101]));
+            let memory: Vec<u64> =
+                (0..BYTES / 8).map(|_| if rng.below(rare) == 0 { rng.next() } else { fill }).collect();
+            let machine = || {
+                let mut m = Machine::long();
+                memory.iter().zip(0..).for_each(|(v, i)| m.poke(DATA + 8 * i, *v));
+                for (r, v) in [(RAX, fill), (RCX, count), (RSI, si), (RDI, di)] {
+                    m.set(r, v);
+                }
+                let flags = m.reg(FLAGS) & !rflags::DF | down;
+                m.set(FLAGS, flags);
+                m
+            };
+            let (mut runs, mut elements) = (machine(), machine());
+            while !runs.cpu.string(what).expect("nothing faults") {}
+            let cpu = &mut elements.cpu;
+            while cpu.core.reg(RCX) != 0 {
+                assert!(cpu.string_element(what).expect("nothing faults"));
+                cpu.core.set_reg(RCX, cpu.core.reg(RCX) - 1);
+                let equal = cpu.core.nzcv() & lyrebird_isa::flags::Z != 0;
+                if compares && equal != (what.rep == 1) {
+                    break;
+                }
+            }
+            assert!(
+                state(&runs) == state(&elements),
+                "{round}: {what:?}, {count} at {si:#x}, {di:#x}, {down:#x}"
+            );
+            long += u64::from(count - runs.reg(RCX) > 100);
+        }
+        assert!(long > 500, "{long} went on for long");
+    }
 }

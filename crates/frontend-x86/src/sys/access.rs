@@ -41,6 +41,9 @@ impl X86Cpu {
     /// Stores with the current privilege for an instruction that does not end its block. False where that would hit
     /// translated code: the instruction is then begun again alone.
     pub(crate) fn store_watched(&mut self, va: u64, size: Size, v: u64) -> Outcome<bool> {
+        if self.mmu.store_inline(&self.core, self.wrap(va), X86Cpu::system(size, false), v) {
+            return Ok(true);
+        }
         if self.must_be_alone(va, size.bytes()) {
             return Ok(false);
         }
@@ -71,7 +74,7 @@ impl X86Cpu {
     }
 
     /// Linear addresses have 32 bits outside IA-32e mode.
-    fn wrap(&self, va: u64) -> u64 {
+    pub(crate) fn wrap(&self, va: u64) -> u64 {
         if self.control.long_mode() { va } else { va & 0xffff_ffff }
     }
 }
