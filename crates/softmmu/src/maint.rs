@@ -157,15 +157,22 @@ impl Mmu {
         if tag.count == 0 {
             return;
         }
-        for c in &mut self.contexts {
-            tag.count = tag.count.saturating_sub(c.untag_at(usize::from(tag.index), pa));
-        }
-        for c in &mut self.contexts {
-            if tag.count == 0 {
-                break;
+        for i in tag.indices {
+            for c in &mut self.contexts {
+                tag.remove(c.untag_at(i.into(), pa));
             }
-            tag.count = tag.count.saturating_sub(c.untag_page(pa));
+            if tag.count == 0 {
+                return;
+            }
         }
+        for c in &mut self.contexts {
+            tag.remove(c.untag_page(pa));
+            if tag.count == 0 {
+                return;
+            }
+        }
+        // None is left, though there were too many to count.
+        tag.count = 0;
     }
 
     /// Notes that no translated code is left on the physical page; write tags come back with the next stores.

@@ -8,7 +8,9 @@ use lyrebird_isa::{Activity, Core, Work};
 
 use crate::phys::{Page, PhysMem};
 use crate::shadow::{MmuMode, NO_SPACE, Shadow, SpaceDesc};
-use crate::tlb::{CONTEXTS, Context, ContextKey, GENERATION_BITS, Generations, Side, WriteTag, WriteTags};
+use crate::tlb::{
+    CONTEXTS, Context, ContextKey, GENERATION_BITS, Generations, Pool, Side, WriteTag, WriteTags,
+};
 use crate::walk::path::Path;
 
 /// What an access does.
@@ -212,6 +214,8 @@ pub struct MmuStats {
 pub struct Mmu {
     pub(crate) phys: Arc<PhysMem>,
     pub(crate) contexts: Vec<Context>,
+    /// The memory of their tables.
+    pool: Pool,
     /// Packed keys of `contexts`, for a quick search.
     keys: [u32; CONTEXTS],
     /// When each was last switched to.
@@ -253,9 +257,11 @@ impl Mmu {
         let mut keys = [NO_KEY; CONTEXTS];
         keys[0] = pack(key);
         let mut generations = Generations::new();
+        let pool = Pool::new();
         let mut m = Mmu {
             phys,
-            contexts: vec![Context::new(key, generations.fresh())],
+            contexts: vec![Context::new(key, generations.fresh(), &pool, 0)],
+            pool,
             keys,
             stamps: [0; CONTEXTS],
             clock: 0,
@@ -397,8 +403,9 @@ impl Mmu {
     fn take_over(&mut self, key: ContextKey, keep: usize) -> usize {
         self.stats.context_misses += 1;
         let i = if self.contexts.len() < CONTEXTS {
-            self.contexts.push(Context::new(key, self.generations.fresh()));
-            self.contexts.len() - 1
+            let n = self.contexts.len();
+            self.contexts.push(Context::new(key, self.generations.fresh(), &self.pool, n));
+            n
         } else {
             let i = (0..CONTEXTS).filter(|&i| i != keep).min_by_key(|&i| self.stamps[i]).unwrap_or(0);
             self.clear_context(i);

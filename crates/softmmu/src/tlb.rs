@@ -1,11 +1,19 @@
 //! TLB contexts: an inline table, what is known about each of its entries, and the pool they live in.
 
-use std::ptr::NonNull;
+mod leaves;
+mod side;
+mod table;
 
 use lyrebird_isa::TlbEntry;
 use lyrebird_isa::state::{PAGE_BITS, PAGE_MASK, TAG_NONE, TLB_ENTRIES, tlb_index};
 
-use crate::mmu::{AccessKind, MemType, Translation};
+use self::leaves::{Leaves, untagged};
+use self::side::{DEVICE, TAGGED, WRITE};
+use self::table::Table;
+use crate::mmu::{MemType, Translation};
+
+pub(crate) use self::side::Side;
+pub(crate) use self::table::Pool;
 
 /// Which translations a TLB context holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -65,191 +73,71 @@ impl Generations {
 /// Contexts kept per vCPU: enough for a dozen processes with user and kernel halves.
 pub(crate) const CONTEXTS: usize = 32;
 
-/// An inline table. Held by raw pointer because [`lyrebird_isa::Core::tlb`] points at it as well.
-#[derive(Debug)]
-struct Table(NonNull<[TlbEntry; TLB_ENTRIES]>);
-
-// SAFETY: the table is plain data, owned by this value; the only other pointers to it are in the `Core` of the
-// same vCPU, which moves between threads together with it.
-unsafe impl Send for Table {}
-
-impl Table {
-    fn new() -> Table {
-        Table(NonNull::from(Box::leak(Box::new([TlbEntry::EMPTY; TLB_ENTRIES]))))
-    }
-
-    fn get(&self, i: usize) -> TlbEntry {
-        let p = self.0.as_ptr().cast::<TlbEntry>().wrapping_add(i % TLB_ENTRIES);
-        // SAFETY: the index is in range; `Core`'s copy of the pointer is only used by the same vCPU, which is
-        // here and not in guest code.
-        unsafe { p.read() }
-    }
-
-    fn set(&mut self, i: usize, e: TlbEntry) {
-        let p = self.0.as_ptr().cast::<TlbEntry>().wrapping_add(i % TLB_ENTRIES);
-        // SAFETY: as in `get`.
-        unsafe { p.write(e) }
-    }
-}
-
-impl Drop for Table {
-    fn drop(&mut self) {
-        // SAFETY: came from `Box::leak`; the pool that owns it outlives the guest's use of it.
-        drop(unsafe { Box::from_raw(self.0.as_ptr()) });
-    }
-}
-
-/// Everything a translation said about one page, beside its inline entry.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Side {
-    /// Virtual page, or [`TAG_NONE`].
-    va: u64,
-    /// Physical page; below it the flags, and the leaf size from bit 6.
-    bits: u64,
-}
-
-const READ: u64 = 1;
-const WRITE: u64 = 2;
-const EXEC: u64 = 4;
-const DEVICE: u64 = 8;
-const GLOBAL: u64 = 16;
-/// The inline entry has a write tag (counted per physical page).
-const TAGGED: u64 = 32;
-const LEAF_SHIFT: u32 = 6;
-
-impl Side {
-    const EMPTY: Side = Side { va: TAG_NONE, bits: 0 };
-
-    fn new(va: u64, t: &Translation) -> Side {
-        let flag = |on: bool, f: u64| if on { f } else { 0 };
-        Side {
-            va: va & PAGE_MASK,
-            bits: t.pa & PAGE_MASK
-                | flag(t.read, READ)
-                | flag(t.write, WRITE)
-                | flag(t.exec, EXEC)
-                | flag(t.mem == MemType::Device, DEVICE)
-                | flag(t.global, GLOBAL)
-                | u64::from(t.page_bits.clamp(PAGE_BITS as u8, 63)) << LEAF_SHIFT,
-        }
-    }
-
-    /// Virtual page.
-    pub(crate) fn va(self) -> u64 {
-        self.va
-    }
-
-    /// Physical page.
-    #[inline]
-    pub(crate) fn pa(self) -> u64 {
-        self.bits & PAGE_MASK
-    }
-
-    pub(crate) fn device(self) -> bool {
-        self.bits & DEVICE != 0
-    }
-
-    fn global(self) -> bool {
-        self.bits & GLOBAL != 0
-    }
-
-    fn leaf_bits(self) -> u32 {
-        (self.bits >> LEAF_SHIFT) as u32 & 63
-    }
-
-    #[inline]
-    pub(crate) fn allows(self, kind: AccessKind) -> bool {
-        let need = match kind {
-            AccessKind::Read => READ,
-            AccessKind::Write => WRITE,
-            AccessKind::Exec => EXEC,
-        };
-        self.bits & need != 0
-    }
-
-    pub(crate) fn translation(self, va: u64) -> Translation {
-        Translation {
-            pa: self.pa() | va & !PAGE_MASK,
-            page_bits: self.leaf_bits() as u8,
-            read: self.bits & READ != 0,
-            write: self.bits & WRITE != 0,
-            exec: self.bits & EXEC != 0,
-            mem: if self.device() { MemType::Device } else { MemType::Normal },
-            global: self.global(),
-        }
-    }
-}
-
-/// The part of a virtual address that TLB maintenance looks at: a tag in the top byte is not compared, so that
-/// every tagged alias goes with its page.
-#[inline]
-fn untagged(va: u64) -> u64 {
-    va & ((1 << 56) - 1)
-}
-
-/// Bloom filter over translation leaves, and which leaf sizes are in it. Never forgets one it was told of.
-#[derive(Debug)]
-struct Leaves {
-    sizes: u64,
-    bits: [u64; 32],
-}
-
-impl Leaves {
-    const EMPTY: Leaves = Leaves { sizes: 0, bits: [0; 32] };
-
-    fn hashes(va: u64, leaf_bits: u32) -> [usize; 2] {
-        let h = ((untagged(va) >> leaf_bits) << 6 | u64::from(leaf_bits)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        [(h >> 53) as usize, (h >> 42) as usize & 2047]
-    }
-
-    fn insert(&mut self, va: u64, leaf_bits: u32) {
-        self.sizes |= 1 << leaf_bits;
-        for h in Leaves::hashes(va, leaf_bits) {
-            if let Some(w) = self.bits.get_mut(h / 64) {
-                *w |= 1 << (h % 64);
-            }
-        }
-    }
-
-    fn may_contain(&self, va: u64, leaf_bits: u32) -> bool {
-        Leaves::hashes(va, leaf_bits)
-            .iter()
-            .all(|&h| self.bits.get(h / 64).is_some_and(|w| w & 1 << (h % 64) != 0))
-    }
-
-    /// Sizes above the TLB's page of leaves around `va` that may be in the filter, as log2.
-    fn large(&self, va: u64) -> impl Iterator<Item = u32> + '_ {
-        let mut left = self.sizes & !(1 << PAGE_BITS);
-        std::iter::from_fn(move || {
-            let b = left.trailing_zeros();
-            left &= left.wrapping_sub(1);
-            (b < 64).then_some(b)
-        })
-        .filter(move |&b| self.may_contain(va, b))
-    }
-
-    fn any(&self, va: u64) -> bool {
-        self.sizes & 1 << PAGE_BITS != 0 && self.may_contain(va, PAGE_BITS) || self.large(va).next().is_some()
-    }
-
-    fn clear(&mut self) {
-        if self.sizes != 0 {
-            *self = Leaves::EMPTY;
-        }
-    }
-}
-
 /// The write tags of this vCPU that point at one RAM page, so that withdrawing them rarely needs a search.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct WriteTag {
-    /// How many; at most one per entry of the pool.
+    /// How many, up to [`WriteTag::MANY`].
     pub(crate) count: u16,
-    /// Index of the latest.
-    pub(crate) index: u16,
+    /// Indices of the latest: of a kernel's map of all memory, and of a program.
+    pub(crate) indices: [u16; 3],
+}
+
+impl WriteTag {
+    /// So many or more: counted no longer until all are withdrawn.
+    pub(crate) const MANY: u16 = u16::MAX;
+
+    fn add(&mut self, index: usize) {
+        self.count = self.count.saturating_add(1);
+        if !self.indices.contains(&(index as u16)) {
+            self.indices = [index as u16, self.indices[0], self.indices[1]];
+        }
+    }
+
+    pub(crate) fn remove(&mut self, n: u16) {
+        if self.count != WriteTag::MANY {
+            self.count = self.count.saturating_sub(n);
+        }
+    }
 }
 
 /// By number of the RAM page.
 pub(crate) type WriteTags = Vec<WriteTag>;
+
+/// Pages that [`Recent`] remembers.
+const RECENT: usize = 1024;
+
+/// The pages that were entered last in a context.
+#[derive(Debug)]
+struct Recent {
+    pages: Box<[u64; RECENT]>,
+    /// How many there ever were.
+    count: usize,
+}
+
+impl Recent {
+    fn new() -> Recent {
+        Recent { pages: Box::new([TAG_NONE; RECENT]), count: 0 }
+    }
+
+    fn push(&mut self, va: u64) {
+        self.pages[self.count % RECENT] = va;
+        self.count += 1;
+    }
+
+    /// The oldest first.
+    fn pages(&self) -> impl Iterator<Item = u64> + '_ {
+        (self.count.saturating_sub(RECENT)..self.count).map(|i| self.pages[i % RECENT])
+    }
+
+    fn clear(&mut self) {
+        self.count = 0;
+    }
+}
+
+/// 4 KiB pages in 2^`bits` bytes.
+fn pieces(bits: u32) -> usize {
+    1 << bits.saturating_sub(PAGE_BITS).min(31)
+}
 
 /// One translation context.
 #[derive(Debug)]
@@ -262,9 +150,13 @@ pub(crate) struct Context {
     /// There may be translations that the shadow tables do not keep exact.
     pub(crate) loose: bool,
     table: Table,
-    side: Box<[Side; TLB_ENTRIES]>,
+    side: Box<[Side]>,
     /// Entries that may not be empty.
-    used: [u64; TLB_ENTRIES / 64],
+    used: Box<[u64; TLB_ENTRIES / 64]>,
+    /// Entries that may have an exec tag.
+    fetched: Box<[u64; TLB_ENTRIES / 64]>,
+    /// Pages that were entered last, the next to be replaced first.
+    recent: Recent,
     /// Leaves larger than a page that entries were made from.
     leaves: Leaves,
     /// Leaves that code was fetched through in this generation.
@@ -276,15 +168,18 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    pub(crate) fn new(key: ContextKey, generation: u32) -> Context {
+    /// A context with the table of that number.
+    pub(crate) fn new(key: ContextKey, generation: u32, pool: &Pool, number: usize) -> Context {
         Context {
             key,
             generation,
             fetched_under: (0, 0),
             loose: false,
-            table: Table::new(),
-            side: Box::new([Side::EMPTY; TLB_ENTRIES]),
-            used: [0; TLB_ENTRIES / 64],
+            table: pool.table(number),
+            side: vec![Side::EMPTY; TLB_ENTRIES].into_boxed_slice(),
+            used: Box::new([0; TLB_ENTRIES / 64]),
+            fetched: Box::new([0; TLB_ENTRIES / 64]),
+            recent: Recent::new(),
             leaves: Leaves::EMPTY,
             exec: Leaves::EMPTY,
             exec_private: false,
@@ -295,7 +190,7 @@ impl Context {
     /// For [`lyrebird_isa::Core::tlb`].
     #[inline]
     pub(crate) fn table(&self) -> *mut TlbEntry {
-        self.table.0.as_ptr().cast()
+        self.table.pointer()
     }
 
     /// What is cached for the page of `va`.
@@ -353,55 +248,50 @@ impl Context {
                 if let Some(n) = tag_write
                     && let Some(c) = tags.get_mut(n)
                 {
-                    *c = WriteTag { count: c.count + 1, index: i as u16 };
+                    c.add(i);
                     side.bits |= TAGGED;
                     e.write = side.va;
                 }
             }
         }
-        self.table.set(i, e);
-        self.side[i % TLB_ENTRIES] = side;
-        self.used[i / 64 % self.used.len()] |= 1 << (i % 64);
-        self.has_global |= side.global();
-        if side.leaf_bits() > PAGE_BITS {
-            self.leaves.insert(va, side.leaf_bits());
-        }
+        self.enter(i, side, e);
         (side, remapped)
     }
 
-    /// The entries that there are: number, what is known, inline entry.
-    pub(crate) fn entries(&self) -> impl Iterator<Item = (usize, Side, TlbEntry)> + '_ {
-        self.used.iter().enumerate().flat_map(move |(w, bits)| {
-            let mut left = *bits;
-            std::iter::from_fn(move || {
-                let i = w * 64 + left.trailing_zeros() as usize;
-                (left != 0).then(|| {
-                    left &= left - 1;
-                    (i, self.at(i), self.table.get(i))
-                })
-            })
-        })
+    fn enter(&mut self, i: usize, side: Side, e: TlbEntry) {
+        self.table.set(i, e);
+        self.side[i % TLB_ENTRIES] = side;
+        self.used[i / 64 % self.used.len()] |= 1 << (i % 64);
+        self.recent.push(side.va);
+        self.has_global |= side.global();
+        if side.leaf_bits() > PAGE_BITS {
+            self.leaves.insert(side.va, side.leaf_bits());
+        }
+    }
+
+    /// What was entered last, in that order: what is known, and the inline entry. Bounded, so that taking it over into
+    /// another context is.
+    pub(crate) fn recent(&self) -> impl Iterator<Item = (Side, TlbEntry)> + '_ {
+        self.recent.pages().filter_map(|va| Some((self.lookup(va)?, self.table.get(tlb_index(va)))))
     }
 
     /// Enters in an empty place what another context has there, not yet fetched through.
     pub(crate) fn adopt(
         &mut self,
-        (i, side, e): (usize, Side, TlbEntry),
+        (side, e): (Side, TlbEntry),
         tags: &mut WriteTags,
         ram_page: impl Fn(u64) -> Option<usize>,
     ) {
+        let i = tlb_index(side.va);
+        if self.at(i).va != TAG_NONE {
+            return;
+        }
         if side.bits & TAGGED != 0
             && let Some(c) = ram_page(side.pa()).and_then(|n| tags.get_mut(n))
         {
-            *c = WriteTag { count: c.count + 1, index: i as u16 };
+            c.add(i);
         }
-        self.table.set(i, TlbEntry { exec: TAG_NONE, ..e });
-        self.side[i % TLB_ENTRIES] = side;
-        self.used[i / 64 % self.used.len()] |= 1 << (i % 64);
-        self.has_global |= side.global();
-        if side.leaf_bits() > PAGE_BITS {
-            self.leaves.insert(side.va, side.leaf_bits());
-        }
+        self.enter(i, side, TlbEntry { exec: TAG_NONE, ..e });
     }
 
     /// Adds the write tag that an entry could not have while its page was watched.
@@ -412,7 +302,7 @@ impl Context {
             return;
         }
         if let Some(c) = tags.get_mut(ram_page) {
-            *c = WriteTag { count: c.count + 1, index: i as u16 };
+            c.add(i);
             side.bits |= TAGGED;
             let mut e = self.table.get(i);
             e.write = side.va;
@@ -432,10 +322,11 @@ impl Context {
         let side = self.at(i);
         self.exec.insert(va, side.leaf_bits());
         self.exec_private |= !side.global();
-        if inline {
-            let mut e = self.table.get(i);
+        let mut e = self.table.get(i);
+        if inline && e.exec != side.va {
             e.exec = side.va;
             self.table.set(i, e);
+            self.fetched[i / 64 % self.fetched.len()] |= 1 << (i % 64);
         }
     }
 
@@ -447,21 +338,31 @@ impl Context {
         if side.bits & TAGGED != 0
             && let Some(c) = ram_page(side.pa()).and_then(|n| tags.get_mut(n))
         {
-            c.count = c.count.saturating_sub(1);
+            c.remove(1);
         }
         self.side[i % TLB_ENTRIES] = Side::EMPTY;
         self.table.set(i, TlbEntry::EMPTY);
         self.used[i / 64 % self.used.len()] &= !(1 << (i % 64));
     }
 
-    /// Drops the entries for which `which` holds.
-    fn drop_where(
+    /// Drops the entries for which `which` holds, of those that addresses from `first` on have, `pages` in number.
+    fn drop_among(
         &mut self,
+        (first, pages): (u64, usize),
         which: impl Fn(Side) -> bool,
         tags: &mut WriteTags,
         ram_page: impl Fn(u64) -> Option<usize>,
     ) {
-        for w in 0..self.used.len() {
+        let (from, words) = match pages {
+            // Pages next to each other have indices next to each other.
+            0..TLB_ENTRIES => {
+                let from = tlb_index(first);
+                (from / 64, (from % 64 + pages).div_ceil(64))
+            }
+            _ => (0, self.used.len()),
+        };
+        for w in from..from + words {
+            let w = w % self.used.len();
             let mut left = self.used[w];
             while left != 0 {
                 let i = w * 64 + left.trailing_zeros() as usize;
@@ -473,9 +374,21 @@ impl Context {
         }
     }
 
+    /// Drops the entries for which `which` holds.
+    fn drop_where(
+        &mut self,
+        which: impl Fn(Side) -> bool,
+        tags: &mut WriteTags,
+        ram_page: impl Fn(u64) -> Option<usize>,
+    ) {
+        self.drop_among((0, TLB_ENTRIES), which, tags, ram_page);
+    }
+
     /// Empties the context. The caller gives it a new generation.
     pub(crate) fn clear(&mut self, tags: &mut WriteTags, ram_page: impl Fn(u64) -> Option<usize>) {
         self.drop_where(|_| true, tags, ram_page);
+        self.fetched.fill(0);
+        self.recent.clear();
         self.leaves.clear();
         self.exec.clear();
         self.exec_private = false;
@@ -493,16 +406,13 @@ impl Context {
     pub(crate) fn forget_fetches(&mut self) {
         self.exec.clear();
         self.exec_private = false;
-        for w in 0..self.used.len() {
-            let mut left = self.used[w];
+        for w in 0..self.fetched.len() {
+            let mut left = std::mem::take(&mut self.fetched[w]);
             while left != 0 {
                 let i = w * 64 + left.trailing_zeros() as usize;
                 left &= left - 1;
-                let mut e = self.table.get(i);
-                if e.exec != TAG_NONE {
-                    e.exec = TAG_NONE;
-                    self.table.set(i, e);
-                }
+                let e = self.table.get(i);
+                self.table.set(i, TlbEntry { exec: TAG_NONE, ..e });
             }
         }
     }
@@ -528,17 +438,9 @@ impl Context {
         if hit(self.at(i)) {
             self.drop_entry(i, tags, &ram_page);
         }
-        let large = self.leaves.large(va).max().unwrap_or(PAGE_BITS);
-        let pieces = 1usize << (large - PAGE_BITS).min(31);
-        if large > PAGE_BITS && pieces < TLB_ENTRIES / 2 {
-            let first = tlb_index(va >> large << large);
-            for i in first..first + pieces {
-                if hit(self.at(i % TLB_ENTRIES)) {
-                    self.drop_entry(i % TLB_ENTRIES, tags, &ram_page);
-                }
-            }
-        } else if large > PAGE_BITS {
-            self.drop_where(hit, tags, &ram_page);
+        if let Some(large) = self.leaves.large(va).max() {
+            let first = va & (u64::MAX << large);
+            self.drop_among((first, pieces(large)), hit, tags, &ram_page);
         }
         self.exec.any(va)
     }
@@ -552,7 +454,9 @@ impl Context {
         ram_page: impl Fn(u64) -> Option<usize>,
     ) {
         let bits = u32::from(bits);
-        self.drop_where(|s| bits >= 56 || (untagged(s.va) ^ untagged(va)) >> bits == 0, tags, ram_page);
+        let hit = |s: Side| bits >= 56 || (untagged(s.va) ^ untagged(va)) >> bits == 0;
+        let first = if bits < 64 { va & (u64::MAX << bits) } else { 0 };
+        self.drop_among((first, pieces(bits)), hit, tags, ram_page);
     }
 
     /// Drops what is not global. Returns whether code was fetched through something that was not.

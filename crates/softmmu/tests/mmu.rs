@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use common::{Leaf, Refused, Spaces, inline_load, inline_tags};
-use lyrebird_isa::state::{PAGE_SIZE, TAG_NONE};
+use lyrebird_isa::state::{PAGE_BITS, PAGE_SIZE, TAG_NONE, TLB_ENTRIES};
 use lyrebird_isa::{Core, MemOp, Rmw, Size, V128};
 use lyrebird_softmmu::{
     AccessKind, ClassMask, ContextKey, MODE_BITS, MemError, MemFault, MemType, MmioDevice, Mmu, PhysMem,
@@ -557,9 +557,10 @@ fn the_code_context_changes_exactly_with_the_code() {
     vm.mmu.flush_va(&mut vm.core, 0x3f_f000, Some(1), ClassMask::ALL);
     assert_ne!(ctx(&vm), third);
     // Even after the entry itself was pushed out by another page of the same index.
-    vm.map(0x40_1000, RAM + 0x3000);
+    let same_index = 0x1000 + ((TLB_ENTRIES as u64) << PAGE_BITS);
+    vm.map(same_index, RAM + 0x3000);
     vm.fetch(0x1000).unwrap();
-    vm.load(0x40_1000, B8).unwrap();
+    vm.load(same_index, B8).unwrap();
     assert!(!vm.tags(0x1000).2);
     let fourth = ctx(&vm);
     vm.mmu.flush_va(&mut vm.core, 0x1000, Some(1), ClassMask::ALL);

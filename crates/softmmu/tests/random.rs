@@ -18,8 +18,8 @@ const B8: MemOp = MemOp::new(Size::B8);
 /// Where leaves may be: (address, log2 of the size). Many share TLB indices.
 fn slots() -> Vec<(u64, u8)> {
     let mut s: Vec<(u64, u8)> =
-        (0..12).map(|i| (0x10_0000 + i % 3 * 0x1000 + i / 3 * 0x40_0000, 12)).collect();
-    s.extend([(0x2000_0000, 16), (0x2040_0000, 16), (0x3000_0000, 21), (0x3020_0000, 21)]);
+        (0..12).map(|i| (0x10_0000 + i % 3 * 0x1000 + i / 3 * 0x400_0000, 12)).collect();
+    s.extend([(0x2000_0000, 16), (0x2400_0000, 16), (0x3000_0000, 21), (0x3020_0000, 21)]);
     s.push((0x40_0000_0000, 30));
     s
 }

@@ -126,7 +126,7 @@ impl Mmu {
             let donor = self.contexts[from].key.asid;
             let mut shared = shadow.shared(key.asid, donor);
             let entries: Vec<_> =
-                self.contexts[from].entries().filter(|e| shadow.shares(&mut shared, e.1.va())).collect();
+                self.contexts[from].recent().filter(|e| shadow.shares(&mut shared, e.0.va())).collect();
             self.stats.inherited += entries.len() as u64;
             let phys = &self.phys;
             for e in entries {

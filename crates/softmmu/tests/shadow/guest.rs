@@ -195,7 +195,8 @@ impl Format {
 
     /// Indices that addresses use, of all levels.
     pub fn indices(self) -> &'static [u64] {
-        if self == Format::X2 { &[0, 1, 2, 1023] } else { &[0, 1, 2, 256, 511] }
+        // Among the first four are addresses that meet in one place of the TLB.
+        if self == Format::X2 { &[0, 16, 1, 1023] } else { &[0, 1, 2, 256, 511] }
     }
 
     /// An address whose indices are such.
