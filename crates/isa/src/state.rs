@@ -50,8 +50,8 @@ impl V128 {
     }
 }
 
-/// log2 of the number of entries of an inline TLB table: 64 MiB of pages next to each other.
-pub const TLB_BITS: u32 = 14;
+/// log2 of the number of entries of an inline TLB table: 128 MiB of pages next to each other.
+pub const TLB_BITS: u32 = 15;
 /// Entries of an inline TLB table.
 pub const TLB_ENTRIES: usize = 1 << TLB_BITS;
 /// log2 of the TLB's page size. Larger guest pages enter as 4 KiB pieces.

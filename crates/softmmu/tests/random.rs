@@ -7,6 +7,7 @@ mod common;
 use std::collections::HashMap;
 
 use common::{Leaf, Refused, Rng, Spaces, inline_load, inline_tags};
+use lyrebird_isa::state::{PAGE_BITS, TLB_ENTRIES};
 use lyrebird_isa::{Core, MemOp, Size};
 use lyrebird_softmmu::{AccessKind, ClassMask, ContextKey, MemFault, Mmu, PhysMem};
 
@@ -15,11 +16,13 @@ const RAM_LEN: u64 = 0x80_0000;
 const ASIDS: u64 = 24;
 const B8: MemOp = MemOp::new(Size::B8);
 
+/// Addresses so far apart have the same TLB index.
+const SPAN: u64 = (TLB_ENTRIES as u64) << PAGE_BITS;
+
 /// Where leaves may be: (address, log2 of the size). Many share TLB indices.
 fn slots() -> Vec<(u64, u8)> {
-    let mut s: Vec<(u64, u8)> =
-        (0..12).map(|i| (0x10_0000 + i % 3 * 0x1000 + i / 3 * 0x400_0000, 12)).collect();
-    s.extend([(0x2000_0000, 16), (0x2400_0000, 16), (0x3000_0000, 21), (0x3020_0000, 21)]);
+    let mut s: Vec<(u64, u8)> = (0..12).map(|i| (0x10_0000 + i % 3 * 0x1000 + i / 3 * SPAN, 12)).collect();
+    s.extend([(0x2000_0000, 16), (0x2000_0000 + SPAN, 16), (0x3000_0000, 21), (0x3020_0000, 21)]);
     s.push((0x40_0000_0000, 30));
     s
 }

@@ -363,7 +363,7 @@ mod tests {
     #[test]
     fn runs_are_their_elements() {
         let (mut long, mut rng) = (0, Rng(1));
-        for round in 0..3000u64 {
+        for round in 0..1000u64 {
             let kinds = [Kind::Movs, Kind::Movs, Kind::Cmps, Kind::Scas, Kind::Lods, Kind::Stos];
             let kind = rng.of(&kinds);
             let compares = matches!(kind, Kind::Cmps | Kind::Scas);
@@ -408,6 +408,6 @@ mod tests {
             );
             long += u64::from(count - runs.reg(RCX) > 100);
         }
-        assert!(long > 500, "{long} went on for long");
+        assert!(long > 150, "{long} went on for long");
     }
 }

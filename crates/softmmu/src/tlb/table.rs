@@ -12,7 +12,7 @@ pub(crate) struct Pool(HostMemory);
 
 impl Pool {
     /// # Panics
-    /// If the host refuses some 16 MiB of address space.
+    /// If the host refuses some 32 MiB of address space.
     #[allow(clippy::expect_used, reason = "as an allocation that fails")]
     pub(crate) fn new() -> Pool {
         Pool(HostMemory::new(CONTEXTS * TLB_ENTRIES * size_of::<TlbEntry>()).expect("memory for TLB tables"))

@@ -1,6 +1,7 @@
 //! A guest CPU's translation registers in each format, and what random entries of its tables look like.
 
 use lyrebird_isa::Size;
+use lyrebird_isa::state::TLB_ENTRIES;
 use lyrebird_softmmu::walk::path::Path;
 use lyrebird_softmmu::walk::vmsa64::{self, Granule, Half, Params};
 use lyrebird_softmmu::walk::x86::{
@@ -195,8 +196,9 @@ impl Format {
 
     /// Indices that addresses use, of all levels.
     pub fn indices(self) -> &'static [u64] {
-        // Among the first four are addresses that meet in one place of the TLB.
-        if self == Format::X2 { &[0, 16, 1, 1023] } else { &[0, 1, 2, 256, 511] }
+        // Pages whose upper indices are so far apart meet in one place of the TLB.
+        const APART: u64 = TLB_ENTRIES as u64 >> 10;
+        if self == Format::X2 { &[0, APART, 1, 1023] } else { &[0, 1, 2, 256, 511] }
     }
 
     /// An address whose indices are such.
