@@ -159,7 +159,38 @@ impl Mode {
 
 /// Small numbers for modes, which [`lyrebird_isa::Core::code_ctx`] has room for.
 #[derive(Clone, Debug, Default)]
-pub struct Modes(FxHashMap<(u64, u32), u16>);
+pub struct Modes {
+    numbers: FxHashMap<(u64, u32), u16>,
+    /// Those found last: a kernel and its programs come here with every system call.
+    recent: [Option<((u64, u32), u16)>; Modes::RECENT],
+}
+
+impl Modes {
+    const RECENT: usize = 4;
+
+    /// The number of a mode with a limit; `None` where there is none left.
+    fn number(&mut self, mode: u64, limit: u32) -> Option<u16> {
+        let key = (mode, limit);
+        let at = usize::from(mode & Mode::CPL3 != 0) | usize::from(mode & Mode::TASK_SWITCHED != 0) << 1;
+        let recent = &mut self.recent[at % Modes::RECENT];
+        if let Some((k, n)) = *recent
+            && k == key
+        {
+            return Some(n);
+        }
+        let next = u16::try_from(self.numbers.len()).ok().filter(|n| *n < u16::MAX);
+        let n = match self.numbers.get(&key) {
+            Some(n) => *n,
+            None => *self.numbers.entry(key).or_insert(next?),
+        };
+        *recent = Some((key, n));
+        Some(n)
+    }
+
+    fn clear(&mut self) {
+        *self = Modes::default();
+    }
+}
 
 impl X86Cpu {
     /// Recomputes the mode, and points the TLB at the context of the current privilege.
@@ -190,12 +221,14 @@ impl X86Cpu {
             | bit(long, Mode::LONG)
             | bit(c.cr0 & cr0::PE == 0 || u64::from(self.cpl) <= flags >> 12 & 3, Mode::IO_PRIVILEGED)
             | (self.model.id as u64) << Mode::MODEL;
-        for seg in Seg::ALL {
-            // In 64-bit code only FS and GS have bases, and none has a limit (SDM Vol. 3, 3.2.4).
-            let thread = matches!(seg, Seg::Fs | Seg::Gs);
-            let based = if code == 2 { thread } else { thread || self.base(seg) != 0 };
-            let checked = code != 2 && !self.segs[seg as usize].is_flat();
-            m |= bit(based, 1 << Mode::BASED << seg as u32) | bit(checked, 1 << Mode::CHECKED << seg as u32);
+        // In 64-bit code only FS and GS have bases, and none has a limit (SDM Vol. 3, 3.2.4).
+        m |= (1 << Seg::Fs as u32 | 1 << Seg::Gs as u32) << Mode::BASED;
+        if code != 2 {
+            for seg in Seg::ALL {
+                let (based, checked) = (self.base(seg) != 0, !self.segs[seg as usize].is_flat());
+                m |= bit(based, 1 << Mode::BASED << seg as u32)
+                    | bit(checked, 1 << Mode::CHECKED << seg as u32);
+            }
         }
         // The limit is no part of the mode, but what leads from block to block holds for one limit.
         let mut limit = u32::MAX;
@@ -206,13 +239,12 @@ impl X86Cpu {
                 | bit(limit < 0xffff, Mode::LIMITED16);
         }
         self.mode = Mode(m);
-        if self.modes.0.len() >= usize::from(u16::MAX) {
+        let id = self.modes.number(m, limit).unwrap_or_else(|| {
             // Every number is about to be used again for something else.
-            self.modes.0.clear();
+            self.modes.clear();
             self.mmu.renew_code(&mut self.core);
-        }
-        let next = self.modes.0.len() as u16;
-        let id = *self.modes.0.entry((m, limit)).or_insert(next);
+            self.modes.number(m, limit).unwrap_or(0)
+        });
         let key = ContextKey { asid: self.paging.space_id(), class: self.paging.class(self.cpl, flags) };
         let implicit = ContextKey { class: self.paging.implicit_class(), ..key };
         self.paging.user = self.cpl == 3;

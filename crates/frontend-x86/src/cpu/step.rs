@@ -2,7 +2,7 @@
 //! instructions that cross a page, and for those that must be executed alone.
 
 use lyrebird_isa::interp::{Interp, Next};
-use lyrebird_isa::state::PAGE_SIZE;
+use lyrebird_isa::state::{PAGE_MASK, PAGE_SIZE, tlb_index};
 use lyrebird_isa::{Cpu, Emit, Helper, Sem, Term, Visitor};
 
 use super::{Mode, X86Cpu};
@@ -181,8 +181,36 @@ impl Visitor<X86Cpu> for Prepare {
 }
 
 impl X86Cpu {
+    /// Whether the code at `pc` is still `bytes`, as far as the inline TLB knows its pages.
+    fn is_code(&self, pc: u64, bytes: &[u8]) -> bool {
+        let offset = (pc % PAGE_SIZE) as usize;
+        let (here, behind) = bytes.split_at(bytes.len().min(PAGE_SIZE as usize - offset));
+        [(pc, here), (pc.wrapping_add(here.len() as u64), behind)].into_iter().all(|(va, part)| {
+            // SAFETY: the MMU has attached a table of `TLB_ENTRIES` entries, among which the index is.
+            let entry = unsafe { *self.core.tlb.add(tlb_index(va)) };
+            part.is_empty()
+                || entry.exec == va & PAGE_MASK && {
+                    let mut found = [0; LONGEST];
+                    let from = va.wrapping_add(entry.addend) as *const u8;
+                    // SAFETY: a page with an execute tag is readable host memory at this distance; `part` ends with it.
+                    unsafe { std::ptr::copy_nonoverlapping(from, found.as_mut_ptr(), part.len()) };
+                    found[..part.len()] == *part
+                }
+        })
+    }
+
     /// [`X86Cpu::step`] for an instruction that crosses a page, or a branch that may stray.
     fn step_crossing(&mut self, pc: u64) {
+        // In 64-bit code no limit cuts instructions off.
+        if self.mode.code64()
+            && let Some(r) = self.crossings.0[Crossings::index(pc)]
+            && (r.pc, r.mode) == (pc, self.mode.plain())
+            && self.is_code(pc, &r.bytes[..r.len.into()])
+        {
+            let went = (r.run)(self, r.payload, pc);
+            self.moved_on(went, pc, r.len.into(), r.mode);
+            return;
+        }
         let Some((bytes, n)) = self.fetch_bytes() else {
             self.take_fault(pc);
             return;
