@@ -53,7 +53,7 @@ impl Mmu {
         }
         self.follow_quietly();
         for i in 0..self.contexts.len() {
-            if self.contexts[i].loose && classes.has(self.contexts[i].key.class) {
+            if self.contexts[i].is_loose() && classes.has(self.contexts[i].key.class) {
                 self.clear_context(i);
             }
         }
@@ -178,6 +178,12 @@ impl Mmu {
     /// Notes that no translated code is left on the physical page; write tags come back with the next stores.
     pub fn unwatch_code(&mut self, pa: u64) {
         self.phys.unwatch_code(pa);
+    }
+
+    /// Whether [`Mmu::take_dirty_code`] has something to say or to do.
+    #[inline]
+    pub fn has_dirty_code(&self) -> bool {
+        !self.dirty.is_empty() || self.phys.has_written_code() || self.generations.parked().is_some()
     }
 
     /// The next store (physical address, length in bytes; within one page) that hit a watched page: this

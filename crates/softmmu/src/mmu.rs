@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use lyrebird_isa::state::{PAGE_MASK, PAGE_SIZE};
+use lyrebird_isa::state::{PAGE_MASK, PAGE_SIZE, UPPER_HALF};
 use lyrebird_isa::{Activity, Core, Work};
 
 use crate::phys::{Page, PhysMem};
@@ -421,11 +421,15 @@ impl Mmu {
         let phys = &self.phys;
         let c = &mut self.contexts[i];
         // What was fetched through what the shadow tables do not keep exact may change without their notice.
-        let renew = c.loose && self.shadow.is_some();
+        let halves = [c.loose, c.loose_upper];
         c.clear(&mut self.tags, |pa| phys.ram_page(pa));
         c.generation = self.generations.fresh();
-        if renew && let Some(shadow) = &mut self.shadow {
-            shadow.renew_code_of(c.key.asid, &mut self.generations);
+        if let Some(shadow) = &mut self.shadow {
+            for (upper, loose) in [false, true].into_iter().zip(halves) {
+                if loose {
+                    shadow.renew_code_of(c.key.asid, upper, &mut self.generations);
+                }
+            }
         }
     }
 
@@ -472,7 +476,11 @@ impl Mmu {
             .activity
             .during(Work::Walk, || self.walk(regime, key, va, kind, unpriv))
             .map_err(|f| MemError { va, kind, fault: MemFault::Translation(f) })?;
-        self.contexts[slot].loose |= !exact;
+        if !exact {
+            let c = &mut self.contexts[slot];
+            c.loose |= va & UPPER_HALF == 0;
+            c.loose_upper |= va & UPPER_HALF != 0;
+        }
         Ok(self.enter_page(core, slot, va, &t))
     }
 
@@ -493,7 +501,7 @@ impl Mmu {
         if remapped {
             c.renew(self.generations.fresh());
             if let Some(shadow) = &mut self.shadow {
-                shadow.renew_code_of(c.key.asid, &mut self.generations);
+                shadow.renew_code_of(c.key.asid, va & UPPER_HALF != 0, &mut self.generations);
             }
             self.unpublished = true;
         }

@@ -149,6 +149,8 @@ pub(crate) struct Context {
     pub(crate) fetched_under: (u32, u32),
     /// There may be translations that the shadow tables do not keep exact.
     pub(crate) loose: bool,
+    /// The same of the upper half of the addresses.
+    pub(crate) loose_upper: bool,
     table: Table,
     side: Box<[Side]>,
     /// Entries that may not be empty.
@@ -175,6 +177,7 @@ impl Context {
             generation,
             fetched_under: (0, 0),
             loose: false,
+            loose_upper: false,
             table: pool.table(number),
             side: vec![Side::EMPTY; TLB_ENTRIES].into_boxed_slice(),
             used: Box::new([0; TLB_ENTRIES / 64]),
@@ -394,12 +397,18 @@ impl Context {
         self.exec_private = false;
         self.has_global = false;
         self.loose = false;
+        self.loose_upper = false;
     }
 
     /// Starts a new generation in which nothing was fetched yet.
     pub(crate) fn renew(&mut self, generation: u32) {
         self.generation = generation;
         self.forget_fetches();
+    }
+
+    /// Whether it has anything that shadow tables do not keep exact.
+    pub(crate) fn is_loose(&self) -> bool {
+        self.loose || self.loose_upper
     }
 
     /// Has all fetches come the slow way again.

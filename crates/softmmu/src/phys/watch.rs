@@ -196,6 +196,12 @@ impl PhysMem {
         }
     }
 
+    /// Whether [`PhysMem::take_written_code`] may have something to say.
+    #[inline]
+    pub fn has_written_code(&self) -> bool {
+        self.watch.dirty_pending.load(Ordering::Acquire)
+    }
+
     /// The next write reported by [`PhysMem::mark_written`] that hit translated code: physical address and
     /// length in bytes, within one page.
     #[inline]

@@ -175,11 +175,9 @@ impl Shadow {
         }
     }
 
-    /// New numbers for one address space.
-    pub(crate) fn renew_code_of(&mut self, id: u16, generations: &mut Generations) {
-        for upper in [false, true] {
-            self.renew_code(Owners::one(id), upper, generations);
-        }
+    /// A new number for one half of one address space.
+    pub(crate) fn renew_code_of(&mut self, id: u16, upper: bool, generations: &mut Generations) {
+        self.renew_code(Owners::one(id), upper, generations);
     }
 
     /// New numbers for everyone.

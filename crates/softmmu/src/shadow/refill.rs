@@ -117,7 +117,7 @@ impl Mmu {
         let from = (0..self.contexts.len())
             .filter(|i| {
                 let c = &self.contexts[*i];
-                *i != to && c.key.class == key.class && c.key.asid != NO_SPACE && !c.loose
+                *i != to && c.key.class == key.class && c.key.asid != NO_SPACE && !c.is_loose()
             })
             .max_by_key(|i| self.stamps[*i]);
         if let Some(from) = from
