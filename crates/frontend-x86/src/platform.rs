@@ -76,6 +76,12 @@ pub trait Platform: Send + Debug {
     /// FERR# is negated: what was pending is gone.
     fn fpu_error_gone(&mut self) {}
 
+    /// Whether [`Platform::advance`] has something to do at once: a register of a device was accessed, and the lines or the
+    /// time of the next event may be others.
+    fn has_news(&self) -> bool {
+        false
+    }
+
     /// Called between slices after `retired` more instructions: lets time pass and brings the lines up to date.
     fn advance(&mut self, retired: u64);
 

@@ -105,9 +105,16 @@ pub unsafe trait Cpu: Send + Sized + 'static {
 
     /// Called behind an instruction that ends with [`crate::Term::Sync`]. Whether [`Cpu::poll`] has to be asked before the
     /// CPU goes on, because it waits, or an interrupt or a request to stop does; if not, it is asked at the end of the
-    /// slice.
+    /// slice. Asking twice does not change the answer.
     fn after_sync(&mut self) -> bool {
         true
+    }
+
+    /// Whether the engine has to look at the CPU before it goes on behind a synchronising instruction: else compiled code
+    /// and the interpreter go straight to what the jump cache knows.
+    #[inline]
+    fn wants_look(&mut self) -> bool {
+        self.has_dirty_code() || self.fetches_anew() || self.after_sync()
     }
 
     /// Whether [`Cpu::fetch`] must be asked even for code that has been found before under the present
@@ -125,6 +132,11 @@ pub unsafe trait Cpu: Send + Sized + 'static {
 
     /// No translated code is left on the physical page.
     fn unwatch_code(&mut self, pa: u64);
+
+    /// Whether [`Cpu::take_dirty_code`] has something to say. The engine asks behind every [`crate::Term::Sync`].
+    fn has_dirty_code(&self) -> bool {
+        true
+    }
 
     /// The next guest store (physical address, length in bytes) that hit a watched page since the last call.
     fn take_dirty_code(&mut self) -> Option<(u64, u64)>;

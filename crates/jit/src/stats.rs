@@ -21,13 +21,15 @@ pub struct EngineStats {
     pub region_insns: u64,
     /// Host bytes of them.
     pub region_bytes: u64,
+    /// Regions compiled a second time, well, since they were entered often.
+    pub regions_promoted: u64,
     /// Regions dropped (bytes written to, or evicted).
     pub regions_dropped: u64,
     /// Regions that came back from the compiler too late: their code had changed.
     pub regions_stale: u64,
     /// Regions the compiler failed on; they stay in T0.
     pub regions_failed: u64,
-    /// Nanoseconds of compile time, on whichever thread.
+    /// Nanoseconds of processor time spent on compiling, on whichever thread.
     pub compile_ns: u64,
     /// Guest faults taken (all exceptions that an instruction raised).
     pub faults: u64,

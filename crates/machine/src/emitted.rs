@@ -153,7 +153,7 @@ fn table<C: Cpu>(corpus: &str, mode: u64) -> String {
         let mut pages: Vec<CodePage> =
             blocks.iter().map(|b| CodePage { va: b.pc & PAGE_MASK, host: b.pc & PAGE_MASK }).collect();
         pages.dedup();
-        let request = RegionRequest { id: 0, mode, blocks, pages, dump: true, verify: false };
+        let request = RegionRequest { id: 0, mode, blocks, pages, dump: true, verify: false, quick: None };
         let row = match compiler.compile(request) {
             Ok(r) => {
                 let counts = Counts::of(&r.dump.expect("asked for"));

@@ -271,6 +271,9 @@ unsafe impl Cpu for ArmCpu {
     fn unwatch_code(&mut self, pa: u64) {
         self.mmu.unwatch_code(pa);
     }
+    fn has_dirty_code(&self) -> bool {
+        self.mmu.has_dirty_code()
+    }
     fn take_dirty_code(&mut self) -> Option<(u64, u64)> {
         self.mmu.take_dirty_code()
     }

@@ -10,6 +10,7 @@ impl X86Cpu {
     /// [`lyrebird_isa::Cpu::poll`].
     pub(super) fn poll_events(&mut self, retired: u64) -> Event {
         self.counters.retired += retired;
+        self.unfinished = false;
         self.platform.advance(retired);
         if self.lines.level() & STOP != 0 {
             return Event::Stop;

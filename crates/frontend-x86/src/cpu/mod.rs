@@ -10,7 +10,7 @@ pub(crate) mod step;
 use std::sync::Arc;
 
 use lyrebird_isa::cpu::{CodePage, Event};
-use lyrebird_isa::lines::CpuLines;
+use lyrebird_isa::lines::{CpuLines, IRQ};
 use lyrebird_isa::state::REGS;
 use lyrebird_isa::{Core, Cpu, MemOp, Rmw, V128, Visitor};
 use lyrebird_softmmu::{AccessKind, MemError, Mmu, PhysMem, Touches};
@@ -102,6 +102,8 @@ pub struct X86Cpu {
     pub(crate) ferr: bool,
     /// Interrupts wait for one more instruction (STI, MOV SS, POP SS).
     pub(crate) shadow: bool,
+    /// A REP instruction has stopped in the middle, so that interrupts can be looked at.
+    pub(crate) unfinished: bool,
     /// In careful mode, that MOV SS or POP SS comes before: the breakpoints that it holds back, as DR6 will have them.
     pub(crate) held: Option<u64>,
     /// NMIs are blocked until IRET.
@@ -152,6 +154,7 @@ impl X86Cpu {
             halted: false,
             ferr: false,
             shadow: false,
+            unfinished: false,
             held: None,
             nmi_blocked: false,
             alone: false,
@@ -192,6 +195,7 @@ impl X86Cpu {
         self.x87 = X87::new();
         (self.halted, self.shadow, self.nmi_blocked, self.ferr) = (false, false, false, false);
         self.held = None;
+        self.unfinished = false;
         self.core.set_reg(regs::FLAGS, rflags::FIXED);
         self.core.set_reg(regs::RDX, self.model.signature as u64);
         self.core.pc = 0xffff_fff0;
@@ -302,6 +306,12 @@ unsafe impl Cpu for X86Cpu {
     fn waits(&self) -> bool {
         self.halted
     }
+    fn after_sync(&mut self) -> bool {
+        // What STI holds back for an instruction does not hurry.
+        let level = self.lines.level();
+        let masked = if self.core.reg(regs::FLAGS) & rflags::IF == 0 { IRQ } else { 0 };
+        self.halted || self.unfinished || level & !masked != 0 || self.platform.has_news()
+    }
     fn fetches_anew(&self) -> bool {
         self.mode.limited(false)
     }
@@ -314,6 +324,9 @@ unsafe impl Cpu for X86Cpu {
     }
     fn unwatch_code(&mut self, pa: u64) {
         self.mmu.unwatch_code(pa);
+    }
+    fn has_dirty_code(&self) -> bool {
+        self.mmu.has_dirty_code()
     }
     fn take_dirty_code(&mut self) -> Option<(u64, u64)> {
         self.mmu.take_dirty_code()

@@ -229,6 +229,7 @@ extern "C" fn string_once(cpu: &mut X86Cpu, what: u64, _: u64, _: u64) -> u64 {
 extern "C" fn string_repeated(cpu: &mut X86Cpu, what: u64, pc: u64, next: u64) -> u64 {
     let r = cpu.string(What::unpack(what));
     let done = cpu.settle(r);
+    cpu.unfinished = !done;
     cpu.core.pc = if done { next } else { pc };
     0
 }

@@ -7,7 +7,9 @@ mod trail;
 mod verify;
 
 use lyrebird_isa::cpu::Event;
-use lyrebird_isa::state::{JUMP_ENTRIES, JumpEntry, PAGE_MASK, PAGE_SIZE, TRAIL, jump_index, trail_index};
+use lyrebird_isa::state::{
+    JUMP_ENTRIES, JumpEntry, PAGE_MASK, PAGE_SIZE, TRAIL, code_ctx_mask, jump_index, tlb_index, trail_index,
+};
 use lyrebird_isa::{Cpu, Work};
 
 use crate::config::EngineConfig;
@@ -34,6 +36,8 @@ pub struct Engine<C: Cpu> {
     config: EngineConfig,
     cache: BlockCache<C>,
     jump: Box<[JumpEntry]>,
+    /// The blocks that its entries lead to: the addend that the inline TLB has for their page, and their mode.
+    places: Box<[(u64, u64)]>,
     regions: Regions<C>,
     verifier: Verifier,
     stats: EngineStats,
@@ -53,6 +57,7 @@ impl<C: Cpu> Engine<C> {
             config,
             cache: BlockCache::default(),
             jump: vec![JumpEntry::EMPTY; JUMP_ENTRIES].into_boxed_slice(),
+            places: vec![(0, 0); JUMP_ENTRIES].into_boxed_slice(),
             verifier: Verifier::default(),
             stats: EngineStats::default(),
         }
@@ -209,8 +214,14 @@ impl<C: Cpu> Engine<C> {
                     cpu.core().activity.during(Work::Compile, || self.hot(BlockId(t.block)));
                 }
                 Exit::RegionLink => region_linking = Some(cpu.core().link),
-                Exit::Indirect | Exit::None => {}
-                Exit::SyncNext | Exit::SyncPc => {
+                Exit::Indirect => anywhere = true,
+                Exit::Fetch | Exit::None => {}
+                why @ (Exit::Sync | Exit::HotSync) => {
+                    if why == Exit::HotSync {
+                        // SAFETY: as above.
+                        let t = unsafe { &*op.add(1).cast::<Trailer<C>>() };
+                        cpu.core().activity.during(Work::Compile, || self.hot(BlockId(t.block)));
+                    }
                     self.drop_dirty(cpu);
                     if cpu.after_sync() {
                         break;
@@ -240,11 +251,23 @@ impl<C: Cpu> Engine<C> {
     }
 
     /// Where the block at the program counter is entered, if the jump cache knows it.
-    fn known(&self, cpu: &C) -> Option<*const Op<C>> {
+    fn known(&mut self, cpu: &C) -> Option<*const Op<C>> {
         let core = cpu.core();
-        let j = &self.jump[jump_index(core.pc)];
-        let known = j.va == core.pc && j.ctx == core.code_ctx && !cpu.fetches_anew();
-        known.then_some(j.op.cast())
+        let at = jump_index(core.pc);
+        let j = &mut self.jump[at];
+        if j.va != core.pc || j.op.is_null() || cpu.fetches_anew() {
+            return None;
+        }
+        if (j.ctx ^ core.code_ctx) & code_ctx_mask(core.pc) != 0 {
+            // Processes run the same code at the same place: it is the block's if the TLB fetches it from there.
+            // SAFETY: the CPU has attached a table of `TLB_ENTRIES` entries, among which the index is.
+            let entry = unsafe { *core.tlb.add(tlb_index(core.pc)) };
+            if entry.exec != core.pc & PAGE_MASK || (entry.addend, cpu.mode()) != self.places[at] {
+                return None;
+            }
+            j.ctx = core.code_ctx;
+        }
+        Some(j.op.cast())
     }
 
     /// The block at the program counter, decoded if need be; it enters the jump cache. `None`: the fetch faulted.
@@ -264,8 +287,9 @@ impl<C: Cpu> Engine<C> {
         };
         let block = self.cache.get(id)?;
         let op: *const Op<C> = block.entry();
-        self.jump[jump_index(pc)] =
-            JumpEntry { va: pc, ctx: cpu.core().code_ctx, op: op.cast(), code: block.code };
+        let at = jump_index(pc);
+        self.jump[at] = JumpEntry { va: pc, ctx: cpu.core().code_ctx, op: op.cast(), code: block.code };
+        self.places[at] = (block.host.wrapping_sub(pc & PAGE_MASK), key.mode);
         Some(id)
     }
 

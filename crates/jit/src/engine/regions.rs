@@ -3,6 +3,8 @@
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use lyrebird_isa::Cpu;
 use lyrebird_isa::scan::Flow;
@@ -27,6 +29,13 @@ use crate::t1::{
 const WAITING: usize = 1024;
 /// Requests that the compile thread has at a time: enough for the time to the next look.
 const AHEAD: usize = 4;
+
+/// Quick regions that are looked at each time whether one is worth compiling well.
+const LOOKS: usize = 64;
+/// How many times as often as a block that is compiled first it must have been entered.
+const WORTH: u32 = 10;
+/// And how many times more while other code waits for its first compilation.
+const PATIENCE: u32 = 16;
 
 /// A region in use.
 #[derive(Debug)]
@@ -119,6 +128,11 @@ pub struct Regions<C> {
     /// Blocks that are hot, until the compile thread has room for their regions.
     waiting: Vec<BlockId>,
     pending: FxHashMap<u64, Pending>,
+    /// Installed regions that were compiled quickly (some may be gone), and where among them the last look was.
+    quick: Vec<u64>,
+    looked: usize,
+    /// Regions are compiled quickly at first.
+    quickly: bool,
     pub(super) installed: FxHashMap<u64, Region<C>>,
     /// Where compiled code goes for a block without region.
     out: u64,
@@ -218,6 +232,9 @@ impl<C: Cpu> Regions<C> {
             next_id: 1,
             waiting: Vec::new(),
             pending: FxHashMap::default(),
+            quick: Vec::new(),
+            looked: 0,
+            quickly: config.tier == Tier::Auto,
             installed: FxHashMap::default(),
             out,
             nowhere,
@@ -257,7 +274,7 @@ impl<C: Cpu> Regions<C> {
     ) {
         match self.back {
             None => {}
-            Some(Back::Here(_)) => self.request(head, cache, jump, stats),
+            Some(Back::Here(_)) => self.request(head, self.quickly, cache, jump, stats),
             Some(Back::Thread(_)) if self.waiting.len() < WAITING => self.waiting.push(head),
             Some(Back::Thread(_)) => {
                 // It may ask again later.
@@ -281,26 +298,50 @@ impl<C: Cpu> Regions<C> {
                     b.deferred = true;
                     b.trailer().heat.set(self.threshold);
                 }
-                _ => self.request(head, cache, jump, stats),
+                _ => self.request(head, self.quickly, cache, jump, stats),
             }
         }
     }
 
-    /// Has the region at a block compiled.
+    /// Has quick regions that have turned out to be worth it compiled well.
+    fn promote(&mut self, cache: &mut BlockCache<C>, jump: &mut [JumpEntry], stats: &mut EngineStats) {
+        let patience = if self.waiting.is_empty() { 1 } else { PATIENCE };
+        let enough = self.threshold.saturating_mul(WORTH).saturating_mul(patience);
+        for _ in 0..LOOKS.min(self.quick.len()) {
+            if self.pending.len() >= AHEAD {
+                return;
+            }
+            self.looked = (self.looked + 1) % self.quick.len().max(1);
+            let Some(region) = self.quick.get(self.looked).and_then(|id| self.installed.get(id)) else {
+                if self.looked < self.quick.len() {
+                    self.quick.swap_remove(self.looked);
+                }
+                continue;
+            };
+            if region.request.quick.as_ref().is_some_and(|n| n.load(Ordering::Relaxed) >= enough) {
+                let head = region.head;
+                self.quick.swap_remove(self.looked);
+                self.request(head, false, cache, jump, stats);
+            }
+        }
+    }
+
+    /// Has the region at a block compiled, or the one that is there compiled anew.
     fn request(
         &mut self,
         head: BlockId,
+        quickly: bool,
         cache: &mut BlockCache<C>,
         jump: &mut [JumpEntry],
         stats: &mut EngineStats,
     ) {
         let Some(block) = cache.get(head) else { return };
-        if block.entered {
+        if block.entered && quickly {
             return;
         }
         let key = block.key;
         let view = View::new(cache, jump, &key, self.threshold);
-        let blocks = form_region(key.pc, &view, &Limits::default());
+        let blocks = form_region(key.pc, &view, if quickly { &Limits::QUICK } else { &Limits::WELL });
         let mut pages: Vec<CodePage> = Vec::new();
         let mut members: Vec<BlockId> = Vec::new();
         for (id, block) in blocks.iter().filter_map(|b| view.find(b.pc)) {
@@ -315,7 +356,9 @@ impl<C: Cpu> Regions<C> {
         }
         let id = self.next_id;
         self.next_id += 1;
-        let request = RegionRequest { id, mode: key.mode, blocks, pages, dump: false, verify: self.verify };
+        let quick = quickly.then(Arc::default);
+        let verify = self.verify;
+        let request = RegionRequest { id, mode: key.mode, blocks, pages, dump: false, verify, quick };
         for m in &members {
             self.by_block.entry(*m).or_default().push(id);
         }
@@ -338,6 +381,7 @@ impl<C: Cpu> Regions<C> {
         {
             self.finish(done, cache, jump, stats);
         }
+        self.promote(cache, jump, stats);
         self.feed(cache, jump, stats);
     }
 
@@ -372,6 +416,13 @@ impl<C: Cpu> Regions<C> {
             stats.regions_stale += 1;
             return;
         };
+        if let Some(old) = self.at(p.head).map(Region::id) {
+            self.take_out(old, cache, jump, stats);
+            stats.regions_promoted += 1;
+        }
+        if p.request.quick.is_some() {
+            self.quick.push(region.id);
+        }
         let mark = Mark::Region(p.head).pack();
         let mut entry = Box::new(RegionEntry::new(region.code.as_region(), region.id, mark));
         if let Some(head) = cache.get_mut(p.head) {
@@ -424,9 +475,19 @@ impl<C: Cpu> Regions<C> {
         jump: &mut [JumpEntry],
         stats: &mut EngineStats,
     ) {
-        let Some(r) = self.forget(id) else { return };
+        stats.regions_dropped += u64::from(self.take_out(id, cache, jump, stats));
+    }
+
+    /// The same, uncounted; whether there was one.
+    fn take_out(
+        &mut self,
+        id: u64,
+        cache: &mut BlockCache<C>,
+        jump: &mut [JumpEntry],
+        stats: &mut EngineStats,
+    ) -> bool {
+        let Some(r) = self.forget(id) else { return false };
         self.unlink(id, &r.links);
-        stats.regions_dropped += 1;
         stats.t1_retired += r.entry.retired;
         if let Some(head) = cache.get_mut(r.head) {
             head.entered = false;
@@ -434,6 +495,7 @@ impl<C: Cpu> Regions<C> {
             head.trailer().heat.set(self.threshold);
         }
         cache.redirect(r.head, jump);
+        true
     }
 
     /// Drops the regions that a block is part of, before the block itself goes.
@@ -467,6 +529,7 @@ impl<C: Cpu> Regions<C> {
         stats.t1_retired += self.installed.values().map(|r| r.entry.retired).sum::<u64>();
         self.installed.clear();
         self.pending.clear();
+        self.quick.clear();
         self.waiting.clear();
         self.by_block.clear();
     }

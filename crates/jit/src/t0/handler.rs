@@ -2,7 +2,7 @@
 
 use lyrebird_isa::interp::{Interp, Next};
 use lyrebird_isa::scan::{Flow, Scan};
-use lyrebird_isa::state::{jump_index, trail_index};
+use lyrebird_isa::state::{code_ctx_mask, jump_index, trail_index};
 use lyrebird_isa::{Core, Cpu, Emit, JumpKind, Sem, Term, Visitor, Work};
 
 use super::op::{Exit, Handler, Op, Trailer, goto, leave};
@@ -125,12 +125,22 @@ unsafe fn go_on<C: Cpu, S: Sem<C>>(
             let t = unsafe { &*op.add(1).cast::<Trailer<C>>() };
             let budget = budget - t.len;
             core.trail[trail_index(budget)] = t.block;
-            if next == Next::SyncPc {
-                leave(core, op, budget, Exit::SyncPc)
-            } else {
+            if next != Next::SyncPc {
                 core.pc = t.target[1];
-                leave(core, op, budget, Exit::SyncNext)
             }
+            let target = core.pc;
+            let heat = t.heat.get().wrapping_sub(1);
+            t.heat.set(heat);
+            if heat == 0 {
+                return leave(core, op, budget, Exit::HotSync);
+            }
+            // SAFETY: the vCPU thread owns the CPU; `core` is not used again before its next borrow.
+            if unsafe { (*cpu).wants_look() } {
+                // SAFETY: as above.
+                return leave(unsafe { (*cpu).core_mut() }, op, budget, Exit::Sync);
+            }
+            // SAFETY: by the contract of this function.
+            unsafe { computed(cpu, op, target, budget) }
         }
     }
 }
@@ -145,7 +155,7 @@ unsafe fn computed<C: Cpu>(cpu: *mut C, op: *const Op<C>, target: u64, budget: i
     let core = unsafe { (*cpu).core_mut() };
     // SAFETY: the engine attaches a table of JUMP_ENTRIES entries before it runs guest code.
     let j = unsafe { &*core.jump_cache.add(jump_index(target)) };
-    if j.va == target && j.ctx == core.code_ctx && budget > 0 {
+    if j.va == target && (j.ctx ^ core.code_ctx) & code_ctx_mask(target) == 0 && budget > 0 {
         #[cfg(not(threaded))]
         {
             core.budget = budget;
@@ -185,6 +195,8 @@ pub const REGION_FAULT: u64 = 2;
 pub const REGION_LINK: u64 = 4;
 /// What it returns when a page of code is not mapped as it was.
 pub const REGION_FETCH: u64 = 5;
+/// What it returns behind an instruction after which the CPU must be looked at.
+pub const REGION_SYNC: u64 = 6;
 
 /// Handler of [`Trailer::enter`]: runs the compiled region, then goes on where it left.
 ///
@@ -213,7 +225,10 @@ pub unsafe fn enter_region<C: Cpu>(cpu: *mut C, op: *const Op<C>, budget: i64) -
             return leave(core, op, left, Exit::RegionLink);
         }
         if why == REGION_FETCH {
-            return leave(core, op, left, Exit::Indirect);
+            return leave(core, op, left, Exit::Fetch);
+        }
+        if why == REGION_SYNC {
+            return leave(core, op, left, Exit::Sync);
         }
         let target = core.pc;
         computed(cpu, op, target, left)

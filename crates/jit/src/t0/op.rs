@@ -33,12 +33,14 @@ pub enum Exit {
     Link1,
     /// Computed branch that the jump cache does not know; [`Core::pc`] is the target.
     Indirect,
+    /// Compiled code found a page of code not mapped as it was; [`Core::pc`] is in it.
+    Fetch,
     /// Computed branch out of a block that has just become hot; [`Core::pc`] is the target.
     HotIndirect,
-    /// The block ended with an instruction after which the CPU must be looked at; go on behind it.
-    SyncNext,
-    /// The same; go on at [`Core::pc`].
-    SyncPc,
+    /// The block ended with an instruction after which the CPU must be looked at; go on at [`Core::pc`].
+    Sync,
+    /// As [`Exit::Sync`], out of a block that has just become hot.
+    HotSync,
     /// Compiled code raised a guest fault at [`Core::pc`].
     RegionFault,
     /// The head of a region was reached in verify mode; it starts at [`Core::pc`].
@@ -50,15 +52,16 @@ pub enum Exit {
 impl Exit {
     /// From [`Core::exit`].
     pub fn from_core(v: u64) -> Exit {
-        const ALL: [Exit; 11] = [
+        const ALL: [Exit; 12] = [
             Exit::None,
             Exit::Fault,
             Exit::Link0,
             Exit::Link1,
             Exit::Indirect,
+            Exit::Fetch,
             Exit::HotIndirect,
-            Exit::SyncNext,
-            Exit::SyncPc,
+            Exit::Sync,
+            Exit::HotSync,
             Exit::RegionFault,
             Exit::Verify,
             Exit::RegionLink,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::ptr::NonNull;
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lyrebird_isa::Core;
@@ -119,7 +120,7 @@ impl Arena {
         fix(copy, entry.as_ptr() as u64);
         drop(inner);
         host::flush_icache(entry.as_ptr(), code.len());
-        Ok(Code { arena: Arc::clone(self), at, size, len: code.len(), entry, calls: None })
+        Ok(Code { arena: Arc::clone(self), at, size, len: code.len(), entry, calls: None, counts: None })
     }
 
     fn release(&self, at: usize, size: usize) {
@@ -156,6 +157,7 @@ pub struct Code {
     entry: NonNull<u8>,
     /// What this function calls.
     calls: Option<Arc<Vec<Code>>>,
+    counts: Option<Arc<AtomicU32>>,
 }
 
 // SAFETY: the pointer leads into the arena's mapping, which the `Arc` keeps alive; it is never written through.
@@ -189,6 +191,11 @@ impl Code {
     /// Keeps the functions that this one calls alive as long as it.
     pub fn keep(&mut self, calls: Arc<Vec<Code>>) {
         self.calls = Some(calls);
+    }
+
+    /// Keeps what it counts in alive as long as it.
+    pub fn keep_count(&mut self, counts: Arc<AtomicU32>) {
+        self.counts = Some(counts);
     }
 
     /// The machine code.

@@ -13,7 +13,7 @@ use cranelift_codegen::ir::{
 use cranelift_codegen::isa::CallConv;
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use lyrebird_isa::Core;
-use lyrebird_isa::state::{JUMP_ENTRIES, JUMP_SHIFTS, JumpEntry};
+use lyrebird_isa::state::{JUMP_ENTRIES, JUMP_SHIFTS, JumpEntry, code_ctx_mask};
 
 use super::emit::Slow;
 use super::function::Host;
@@ -111,6 +111,13 @@ pub fn probe(b: &mut FunctionBuilder<'_>, core: Value, pc: Value, ret: Block) ->
     let ctx = field(b, offset_of!(JumpEntry, ctx));
     let now = b.ins().load(types::I64, trusted, core, offset_of!(Core, code_ctx) as i32);
     let differ = b.ins().bxor(ctx, now);
+    // The bits that count depend on the half that the address is in.
+    let zero = b.ins().iconst(types::I64, 0);
+    let upper = b.ins().icmp(IntCC::SignedLessThan, pc, zero);
+    let [lower_mask, upper_mask] =
+        [0, u64::MAX].map(|va| b.ins().iconst(types::I64, code_ctx_mask(va) as i64));
+    let mask = b.ins().select(upper, upper_mask, lower_mask);
+    let differ = b.ins().band(differ, mask);
     let miss = b.ins().bor(other, differ);
     let found = b.create_block();
     let out = b.ins().iconst(types::I64, RegionExit::Next as i64);

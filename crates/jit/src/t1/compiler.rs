@@ -4,7 +4,6 @@ use std::marker::PhantomData;
 use std::mem::offset_of;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
-use std::time::Instant;
 
 use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::control::ControlPlane;
@@ -120,7 +119,7 @@ pub struct CompiledRegion {
     pub links: Vec<LinkSite>,
     /// Guest instructions compiled, duplicates removed.
     pub guest_insns: u32,
-    /// Time spent, in nanoseconds.
+    /// Processor time spent, in nanoseconds.
     pub nanos: u64,
     /// For people, where asked for.
     pub dump: Option<Box<Dump>>,
@@ -138,6 +137,8 @@ pub struct LinkSite {
 /// Compiles regions of the guest CPU `C`.
 pub struct Compiler<C> {
     isa: OwnedTargetIsa,
+    /// For regions that are to be compiled quickly.
+    quick: OwnedTargetIsa,
     host: Host,
     context: Context,
     builder: FunctionBuilderContext,
@@ -156,12 +157,13 @@ impl<C> std::fmt::Debug for Compiler<C> {
 }
 
 /// The host as Cranelift knows it.
-fn host_isa(features: HostFeatures, verify_clif: bool) -> Result<OwnedTargetIsa, String> {
+fn host_isa(features: HostFeatures, verify_clif: bool, quick: bool) -> Result<OwnedTargetIsa, String> {
     let mut flags = settings::builder();
     for (name, value) in [
         // `speed` costs 40 to 70 % more, gains nothing on such code, and merges guest loads.
         ("opt_level", "none"),
-        ("regalloc_algorithm", "backtracking"),
+        // More than half of the time of a compilation is the better one's.
+        ("regalloc_algorithm", if quick { "single_pass" } else { "backtracking" }),
         ("enable_verifier", if verify_clif { "true" } else { "false" }),
         ("enable_probestack", "false"),
         ("unwind_info", "false"),
@@ -185,17 +187,21 @@ fn host_isa(features: HostFeatures, verify_clif: bool) -> Result<OwnedTargetIsa,
 impl<C: Cpu> Compiler<C> {
     /// A compiler for the host, with its code in `arena`.
     pub fn new(arena: Arc<Arena>, config: CompilerConfig) -> Result<Compiler<C>, CompileError> {
-        let isa = host_isa(config.features, config.verify_clif).map_err(CompileError::Cranelift)?;
+        let isa =
+            |quick| host_isa(config.features, config.verify_clif, quick).map_err(CompileError::Cranelift);
+        let (isa, quick) = (isa(false)?, isa(true)?);
         let host = Host {
             call_conv: isa.default_call_conv(),
             tso: cfg!(target_arch = "x86_64"),
             chain: config.chain,
             account: config.account,
+            look: config.slow.look as *const () as u64,
             sys: config.slow.sys.map(|f| f as *const () as u64),
             frontend: isa.frontend_config(),
         };
         let mut compiler = Compiler {
             isa,
+            quick,
             host,
             context: Context::new(),
             builder: FunctionBuilderContext::new(),
@@ -217,7 +223,7 @@ impl<C: Cpu> Compiler<C> {
         compiler.context.clear();
         let out = thunks[OUT].entry() as u64;
         chain::build_link(&mut compiler.context.func, &mut compiler.builder, host, out);
-        let link = compiler.emit_stripped(&thunks, None)?;
+        let link = compiler.emit_stripped(&thunks, None, false)?;
         thunks.push(link.code);
         debug_assert_eq!(thunks.len(), chain::LINK + 1);
         compiler.link = link.body;
@@ -242,7 +248,7 @@ impl<C: Cpu> Compiler<C> {
 
     /// Compiles a region on the calling thread.
     pub fn compile(&mut self, request: RegionRequest) -> Result<CompiledRegion, Box<Failure>> {
-        let start = Instant::now();
+        let start = host::thread_time();
         // A panic leaves the contexts in an unknown state; they are replaced before they are used again.
         let done = panic::catch_unwind(AssertUnwindSafe(|| self.try_compile(&request)));
         let error = match done {
@@ -255,7 +261,7 @@ impl<C: Cpu> Compiler<C> {
                     checked: region.checked,
                     links: region.links,
                     guest_insns,
-                    nanos: start.elapsed().as_nanos() as u64,
+                    nanos: host::thread_time().saturating_sub(start).as_nanos() as u64,
                     dump,
                 });
             }
@@ -293,8 +299,11 @@ impl<C: Cpu> Compiler<C> {
         }
         let page = request.pages.iter().find(|p| p.va == head & PAGE_MASK).copied();
         let thunks = Arc::clone(&self.thunks);
-        let mut code = self.emit_stripped(&thunks, Some((page, &links)))?;
+        let mut code = self.emit_stripped(&thunks, Some((page, &links)), request.quick.is_some())?;
         code.code.keep(thunks);
+        if let Some(n) = &request.quick {
+            code.code.keep_count(Arc::clone(n));
+        }
         let dump = request.dump.then(|| {
             let dump = Dump::of::<C>(&self.context, &region, request, FRONT);
             Box::new(Dump { host: code.code.bytes().to_vec(), base: code.code.entry() as u64, ..dump })
@@ -303,10 +312,10 @@ impl<C: Cpu> Compiler<C> {
     }
 
     /// Compiles the function in the context: the machine code and its calls.
-    fn compile_context(&mut self) -> Result<(Vec<u8>, Vec<Call>), CompileError> {
+    fn compile_context(&mut self, quick: bool) -> Result<(Vec<u8>, Vec<Call>), CompileError> {
         let mut control = ControlPlane::default();
         self.context
-            .compile(&*self.isa, &mut control)
+            .compile(if quick { &*self.quick } else { &*self.isa }, &mut control)
             .map_err(|e| CompileError::Cranelift(format!("{:?}", e.inner)))?;
         let Some(compiled) = self.context.compiled_code() else {
             return Err(CompileError::Cranelift(String::from("no code")));
@@ -328,7 +337,7 @@ impl<C: Cpu> Compiler<C> {
 
     /// Compiles the function in the context and installs it, as one that makes its own frame.
     fn emit(&mut self, functions: &[Code]) -> Result<Code, CompileError> {
-        let (image, calls) = self.compile_context()?;
+        let (image, calls) = self.compile_context(false)?;
         let mut targets = Vec::with_capacity(calls.len());
         for c in &calls {
             targets.push((c.site, function(functions, c.to.1)?));
@@ -342,8 +351,9 @@ impl<C: Cpu> Compiler<C> {
         &mut self,
         functions: &[Code],
         region: Option<(Option<CodePage>, &[u64])>,
+        quick: bool,
     ) -> Result<Stripped, CompileError> {
-        let (mut image, calls) = self.compile_context()?;
+        let (mut image, calls) = self.compile_context(quick)?;
         let ahead = if region.is_some() { FRONT } else { 0 };
         let (plain, mut tail): (Vec<Call>, Vec<Call>) =
             calls.into_iter().partition(|c| c.site == 0 || image[c.site - 1] != JMP);

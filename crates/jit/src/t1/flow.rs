@@ -43,9 +43,10 @@ impl Insn {
         self.seen.faults
     }
 
-    /// The guest state stands in `Core` before it executes, on all paths. There are others of which that is true.
-    pub fn stores(&self) -> bool {
-        self.clobbers()
+    /// The guest state stands in `Core` before it executes, on all paths: `quick` says that it does so before whatever may
+    /// fault. There are others of which that is true.
+    fn stores(&self, quick: bool) -> bool {
+        self.clobbers() || quick && self.syncs()
     }
 
     /// A helper may change any register.
@@ -86,7 +87,7 @@ pub struct Block {
     /// Needed at the start.
     pub live_in: u64,
     /// Registers that are handed over as SSA values at the start; other live ones are loaded from `Core` where they are
-    /// read. In a loop that is what is live, elsewhere only what `Core` may not know: long live ranges cost more time
+    /// read. In a loop that is what is live (unless the region is compiled quickly), elsewhere only what `Core` may not know: long live ranges cost more time
     /// to compile than they save loads.
     pub ssa_in: u64,
     /// Registers that successors in the region want as SSA values.
@@ -98,6 +99,8 @@ pub struct Block {
 pub struct Region {
     /// The blocks.
     pub blocks: Vec<Block>,
+    /// Registers that an instruction has written are stored before the next that may fault, not where it does.
+    quick: bool,
 }
 
 struct ScanVisitor;
@@ -125,7 +128,7 @@ impl Region {
                 blocks.push(decode::<C>(b, i, request, &heads));
             }
         }
-        let mut region = Region { blocks };
+        let mut region = Region { blocks, quick: request.quick.is_some() };
         // A block that begins with an instruction for T0 would be entered only to be left.
         region.connect(|b| !b.insns.is_empty());
         region.prune();
@@ -211,7 +214,7 @@ impl Region {
             for i in 0..self.blocks.len() {
                 let mut dirty = self.blocks[i].dirty_in;
                 for insn in &self.blocks[i].insns {
-                    dirty = if insn.stores() { insn.defs() } else { dirty | insn.defs() };
+                    dirty = if insn.stores(self.quick) { insn.defs() } else { dirty | insn.defs() };
                 }
                 for s in 0..self.blocks[i].succ.len() {
                     if let Some(to) = self.blocks[i].succ[s].1 {
@@ -244,7 +247,7 @@ impl Region {
                 let mut d = b.dirty_in;
                 for insn in &b.insns {
                     dirty.push(d);
-                    d = if insn.stores() { insn.defs() } else { d | insn.defs() };
+                    d = if insn.stores(self.quick) { insn.defs() } else { d | insn.defs() };
                 }
                 let computed = matches!(b.end, End::Flow(Flow::Indirect(_)));
                 let may_leave = |to: usize| to <= i || self.changes_page(i, to);
@@ -269,7 +272,7 @@ impl Region {
 
     fn find_ssa(&mut self) {
         for i in 0..self.blocks.len() {
-            let loops = self.reaches(i, i);
+            let loops = !self.quick && self.reaches(i, i);
             let b = &mut self.blocks[i];
             b.ssa_in = b.live_in & GENERAL & if loops { !0 } else { b.dirty_in };
         }
@@ -322,9 +325,8 @@ fn decode<C: Cpu>(
         if len == 0 || len > b.bytes.len() - at {
             break;
         }
-        // What a helper with all effects does cannot be replayed.
-        let opaque = request.verify && seen.helper == Some(Effects::Cpu);
-        if term == Term::Sync || opaque {
+        // What a helper with all effects does cannot be replayed, nor can looking at the CPU.
+        if request.verify && (term == Term::Sync || seen.helper == Some(Effects::Cpu)) {
             end = End::Interp;
             break;
         }

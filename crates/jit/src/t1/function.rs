@@ -37,6 +37,8 @@ pub struct Host {
     pub account: bool,
     /// Address of [`SlowPaths::sys`].
     pub sys: Option<u64>,
+    /// Address of [`SlowPaths::look`].
+    pub look: u64,
     /// What [`FunctionBuilder::finalize`] wants to know.
     pub frontend: TargetFrontendConfig,
 }
@@ -134,8 +136,10 @@ pub fn build_region<C: Cpu>(
         next,
         fault,
         verify: request.verify,
+        quick: request.quick.as_ref().map(|n| n.as_ptr() as u64),
         account,
         sys: host.sys.filter(|_| request.verify),
+        look: host.look,
         tso: host.tso,
         chain: host.chain && !request.verify,
         id: request.id,
@@ -143,6 +147,7 @@ pub fn build_region<C: Cpu>(
         far: region.blocks.iter().any(|b| b.end_pc >> 32 != head_pc >> 32),
     };
     let mut e = ClifEmitter::<C>::new(b, env, budget);
+    e.count();
     let needed = region.blocks.iter().fold(0, |m, b| m | b.ssa_in);
     for r in (0..64).filter(|r| needed & 1 << r != 0) {
         let var = e.b.declare_var(types::I64);

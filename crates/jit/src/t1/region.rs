@@ -1,6 +1,8 @@
 //! Regions: what is compiled as one function, and how its blocks are picked.
 
 use std::collections::BinaryHeap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
 use rustc_hash::FxHashMap;
 
@@ -37,6 +39,9 @@ pub struct RegionRequest {
     pub pages: Vec<CodePage>,
     /// Keep the CLIF and the host disassembly.
     pub dump: bool,
+    /// Compile in little time rather than well, and count here how often the region is entered or a loop in it goes
+    /// round: for code of which it is not known yet whether it is worth more.
+    pub quick: Option<Arc<AtomicU32>>,
     /// Send every guest memory access through [`super::SlowPaths`], so that the caller sees them all, and leave
     /// instructions whose helper has [`lyrebird_isa::Effects::Cpu`] to T0.
     pub verify: bool,
@@ -59,18 +64,21 @@ pub enum RegionExit {
     Link = 4,
     /// The page of `pc` is not, or not any more, mapped where the region was compiled from; go on at `pc`.
     Fetch = 5,
+    /// The CPU must be looked at ([`lyrebird_isa::Cpu::wants_look`]) before it goes on at `pc`.
+    Sync = 6,
 }
 
 impl RegionExit {
     /// From the value a region returned.
     pub fn from_code(v: u64) -> Option<RegionExit> {
-        const ALL: [RegionExit; 6] = [
+        const ALL: [RegionExit; 7] = [
             RegionExit::Next,
             RegionExit::Interp,
             RegionExit::Fault,
             RegionExit::Budget,
             RegionExit::Link,
             RegionExit::Fetch,
+            RegionExit::Sync,
         ];
         ALL.get(v as usize).copied()
     }
@@ -115,11 +123,20 @@ pub struct Limits {
     pub hard_insns: u32,
     /// A successor joins while its heat times this is at least the head's.
     pub cold_ratio: u64,
+    /// Calls are followed, and what is behind them joins.
+    pub calls: bool,
+}
+
+impl Limits {
+    /// Of regions that are to be compiled quickly: nothing is in two of them because two call it.
+    pub const QUICK: Limits = Limits { insns: 60, hard_insns: 120, cold_ratio: 16, calls: false };
+    /// Of regions that are to be compiled well.
+    pub const WELL: Limits = Limits { insns: 120, hard_insns: 240, cold_ratio: 16, calls: true };
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { insns: 120, hard_insns: 240, cold_ratio: 16 }
+        Limits::WELL
     }
 }
 
@@ -148,6 +165,9 @@ pub fn form_region(head: u64, source: &impl BlockSource, limits: &Limits) -> Vec
         }
         insns += view.insns;
         chosen.insert(pc, view);
+        if view.after.is_some() && !limits.calls {
+            continue;
+        }
         for s in view.leads_to() {
             if !chosen.contains_key(&s)
                 && let Some(v) = source.block(s)
@@ -285,7 +305,7 @@ mod tests {
 
     #[test]
     fn growth_stops_but_a_loop_is_closed() {
-        let limits = Limits { insns: 10, hard_insns: 20, cold_ratio: 16 };
+        let limits = Limits { insns: 10, hard_insns: 20, ..Limits::default() };
         let b = blocks(&[
             (0x1000, 8, 100, [Some(0x1100), Some(0x1200)]),
             (0x1100, 8, 90, [Some(0x1000), None]),

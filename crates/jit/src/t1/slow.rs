@@ -26,6 +26,8 @@ pub struct SlowPaths {
     pub rmw: extern "C" fn(core: *mut Core, va: u64, memop: u64, v: u64, op: u64) -> u64,
     /// Atomic compare-and-swap. Returns the old value.
     pub cas: extern "C" fn(core: *mut Core, va: u64, memop: u64, expected: u64, new: u64) -> u64,
+    /// [`lyrebird_isa::Cpu::wants_look`]; the other arguments mean nothing.
+    pub look: extern "C" fn(core: *mut Core, _: u64, _: u64, _: u64) -> u64,
     /// Takes the place of every helper with [`lyrebird_isa::Effects::Sys`] in regions compiled for verify mode.
     pub sys: Option<extern "C" fn(core: *mut Core, a0: u64, a1: u64, a2: u64) -> u64>,
 }
@@ -42,6 +44,7 @@ impl SlowPaths {
             store128: store128::<C>,
             rmw: rmw::<C>,
             cas: cas::<C>,
+            look: look::<C>,
             sys: None,
         }
     }
@@ -106,4 +109,8 @@ extern "C" fn rmw<C: Cpu>(core: *mut Core, va: u64, memop: u64, v: u64, op: u64)
 
 extern "C" fn cas<C: Cpu>(core: *mut Core, va: u64, memop: u64, expected: u64, new: u64) -> u64 {
     cpu::<C>(core).cas(va, MemOp::unpack(memop), expected, new)
+}
+
+extern "C" fn look<C: Cpu>(core: *mut Core, _: u64, _: u64, _: u64) -> u64 {
+    u64::from(cpu::<C>(core).wants_look())
 }

@@ -23,8 +23,15 @@ impl<C: Cpu> Regions<C> {
     /// Runs `blocks`, the first of which stands at the PC. Err without a reason where T1 leaves everything to T0, with
     /// one where it fails.
     pub fn run(&mut self, cpu: &mut C, blocks: Vec<RegionBlock>) -> Result<RegionExit, Option<String>> {
-        let request =
-            RegionRequest { id: 0, mode: cpu.mode(), blocks, pages: Vec::new(), dump: false, verify: false };
+        let request = RegionRequest {
+            id: 0,
+            mode: cpu.mode(),
+            blocks,
+            pages: Vec::new(),
+            dump: false,
+            verify: false,
+            quick: None,
+        };
         let region = match self.compiler.compile(request) {
             Ok(r) => r,
             Err(f) => {

@@ -2,7 +2,9 @@
 
 use lyrebird_isa::state::{JumpEntry, PAGE_SIZE, jump_index};
 use lyrebird_isa::{Cond, FlagOp};
-use lyrebird_jit::t1::{CompileError, CompileThread, CompiledRegion, Compiler, RegionExit, of_link};
+use lyrebird_jit::t1::{
+    CompileError, CompileThread, CompiledRegion, Compiler, RegionExit, RegionRequest, of_link,
+};
 
 use crate::guest::{Insn, LEN, MEM, TestCpu, group};
 use crate::{Entered, address, compiler, request, run};
@@ -201,7 +203,7 @@ fn a_computed_branch_stays_inside_where_it_leads_to_a_known_block() {
 }
 
 #[test]
-fn a_synchronising_instruction_is_left_to_t0() {
+fn behind_a_synchronising_instruction_the_cpu_is_looked_at_if_it_wants_to_be() {
     let sync = Insn { group: group::SYNC, ..Insn::default() };
     let program = [add(1, 1, 1), sync, add(2, 2, 2)];
     let mut cpu = TestCpu::new();
@@ -209,10 +211,21 @@ fn a_synchronising_instruction_is_left_to_t0() {
     let r = compile(&mut c, &program, &[(0, 2)]);
     cpu.core.regs[1] = 4;
     cpu.core.budget = 9;
+    // The test CPU does while x0 is odd.
+    assert_eq!(run(&r, &mut cpu), RegionExit::Sync);
+    assert_eq!((cpu.core.pc, cpu.core.budget), (address(2), 7));
+    assert_eq!(cpu.core.regs[..2], [1, 8]);
+    assert_eq!(run(&r, &mut cpu), RegionExit::Next);
+    assert_eq!((cpu.core.pc, cpu.core.budget), (address(2), 5));
+    assert_eq!(cpu.core.regs[..2], [2, 16]);
+
+    // Verify mode leaves it to T0.
+    let r = c.compile(RegionRequest { verify: true, ..request(&program, &[(0, 2)]) }).expect("compiles");
     assert_eq!(run(&r, &mut cpu), RegionExit::Interp);
-    assert_eq!((cpu.core.pc, cpu.core.budget), (address(1), 8));
-    assert_eq!(cpu.core.regs[..2], [0, 8]);
-    let f = c.compile(request(&program, &[(1, 1)])).expect_err("nothing to compile");
+    assert_eq!((cpu.core.pc, cpu.core.budget), (address(1), 4));
+    assert_eq!(cpu.core.regs[..2], [2, 32]);
+    let r = RegionRequest { verify: true, ..request(&program, &[(1, 1)]) };
+    let f = c.compile(r).expect_err("nothing to compile");
     assert!(matches!(f.error, CompileError::Empty(pc) if pc == address(1)), "{}", f.error);
 }
 

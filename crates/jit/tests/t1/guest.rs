@@ -609,6 +609,12 @@ unsafe impl Cpu for TestCpu {
             None => Event::Stop,
         }
     }
+    fn after_sync(&mut self) -> bool {
+        self.core.regs[0] & 1 != 0
+    }
+    fn has_dirty_code(&self) -> bool {
+        false
+    }
     fn wait(&mut self) {}
     fn watch_code(&mut self, _pa: u64) {}
     fn unwatch_code(&mut self, _pa: u64) {}

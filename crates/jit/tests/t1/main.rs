@@ -35,7 +35,7 @@ pub(crate) fn request(program: &[Insn], blocks: &[(usize, usize)]) -> RegionRequ
             targets: Vec::new(),
         })
         .collect();
-    RegionRequest { id: 1, mode: 0, blocks, pages: Vec::new(), dump: false, verify: false }
+    RegionRequest { id: 1, mode: 0, blocks, pages: Vec::new(), dump: false, verify: false, quick: None }
 }
 
 pub(crate) fn address(at: usize) -> u64 {

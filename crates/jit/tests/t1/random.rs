@@ -1,6 +1,7 @@
 //! Random programs: regions against the interpreter, all guest state compared at every exit.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use lyrebird_isa::state::PAGE_SIZE;
@@ -141,6 +142,7 @@ struct Seen {
     budgets: u64,
     links: u64,
     interps: u64,
+    syncs: u64,
     nexts: u64,
     slow: u64,
     regions: u64,
@@ -151,7 +153,7 @@ struct Seen {
 
 /// Whether compiled code leaves an instruction to T0.
 fn for_t0(i: Insn, verify: bool) -> bool {
-    i.group == group::SYNC || verify && i.group == group::CALL && i.sub % 3 == 2
+    verify && (i.group == group::SYNC || i.group == group::CALL && i.sub % 3 == 2)
 }
 
 fn check(seed: u64, compiler: &mut Compiler<TestCpu>, seen: &mut Seen) {
@@ -162,7 +164,8 @@ fn check(seed: u64, compiler: &mut Compiler<TestCpu>, seen: &mut Seen) {
     let verify = rng.below(4) == 0;
     let chain = rng.below(2) == 0;
     let insns = 1 + rng.below(120) as u32;
-    let limits = Limits { insns, hard_insns: 2 * insns, ..Limits::default() };
+    let quickly = rng.below(2) == 0;
+    let limits = Limits { insns, hard_insns: 2 * insns, calls: !quickly, ..Limits::default() };
     let mut regions: HashMap<u64, Option<Entered>> = HashMap::new();
     for _ in 0..3 {
         let mut cpu = TestCpu::new();
@@ -176,8 +179,9 @@ fn check(seed: u64, compiler: &mut Compiler<TestCpu>, seen: &mut Seen) {
             }
             let region = regions.entry(pc).or_insert_with(|| {
                 let blocks = form_region(pc, &program, &limits);
-                let request =
-                    RegionRequest { id: at as u64, mode: 0, blocks, pages: Vec::new(), dump: false, verify };
+                let quick = quickly.then(Arc::default);
+                let (id, pages) = (at as u64, Vec::new());
+                let request = RegionRequest { id, mode: 0, blocks, pages, dump: false, verify, quick };
                 match compiler.compile(request) {
                     Ok(r) => {
                         seen.regions += 1;
@@ -190,7 +194,7 @@ fn check(seed: u64, compiler: &mut Compiler<TestCpu>, seen: &mut Seen) {
                     Err(f) => panic!("seed {seed}: {}\n{}", f.error, f.clif.unwrap_or_default()),
                 }
             });
-            let what = format!("seed {seed} region {at} verify {verify} chain {chain}");
+            let what = format!("seed {seed} region {at} verify {verify} chain {chain} quick {quickly}");
             let Some(region) = region else {
                 assert!(for_t0(program.insns[at], verify), "{what}");
                 let done = cpu.step(program.insns[at]);
@@ -242,6 +246,7 @@ fn check(seed: u64, compiler: &mut Compiler<TestCpu>, seen: &mut Seen) {
                     let i = program.index(cpu.core.pc).expect("inside the program");
                     assert!(for_t0(program.insns[i], verify), "{what}");
                 }
+                RegionExit::Sync => seen.syncs += 1,
                 RegionExit::Fault => {
                     seen.faults += 1;
                     break;
@@ -268,6 +273,7 @@ fn campaign(seeds: std::ops::Range<u64>) {
         (seen.faults, "faults"),
         (seen.budgets, "budget exits"),
         (seen.interps, "exits to T0"),
+        (seen.syncs, "exits to look at the CPU"),
         (seen.nexts, "exits to another region"),
         (seen.slow, "slow accesses"),
     ] {

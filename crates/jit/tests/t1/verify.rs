@@ -38,8 +38,10 @@ fn endless_loop(counter: u8) -> [Insn; 6] {
 fn what_changes_by_itself_is_read_once() {
     let (end, cpu, stats) = verify(&endless_loop(1));
     end.expect("no difference");
-    assert_eq!(cpu.ticks, cpu.core.regs[0]);
-    assert_eq!(cpu.mem[8..16], cpu.ticks.to_le_bytes());
+    // The last time round may have ended behind the first instruction, or before the fifth.
+    let at = (cpu.core.pc - MEM - 3 * PAGE_SIZE) / LEN as u64;
+    assert_eq!(cpu.core.regs[0], cpu.ticks - u64::from(at == 1));
+    assert_eq!(cpu.mem[8..16], (cpu.ticks - u64::from((1..5).contains(&at))).to_le_bytes());
     assert!(stats.verified_insns > stats.retired / 2, "{stats:?}");
 }
 

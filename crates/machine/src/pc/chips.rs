@@ -81,6 +81,11 @@ impl Touched {
         self.0.store(true, Ordering::Release);
     }
 
+    /// Whether something was accessed since [`Touched::take`].
+    pub fn get(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
     /// Whether something was accessed since the last call.
     pub fn take(&self) -> bool {
         self.0.load(Ordering::Acquire) && self.0.swap(false, Ordering::AcqRel)

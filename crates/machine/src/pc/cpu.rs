@@ -158,6 +158,10 @@ impl Platform for VcpuBoard {
         self.shared.power.request(Outcome::Reset);
     }
 
+    fn has_news(&self) -> bool {
+        self.shared.chips.touched.get() || self.lines.level() & EVENT != 0
+    }
+
     fn advance(&mut self, _retired: u64) {
         self.update();
     }

@@ -111,7 +111,7 @@ impl MachineStats {
         }
         let engine = &engine.stats();
         sum!(self.engine, engine; retired t1_retired blocks decoded blocks_dropped t0_flushes regions region_insns
-            region_bytes regions_dropped regions_stale regions_failed compile_ns faults exits verified verified_insns);
+            region_bytes regions_promoted regions_dropped regions_stale regions_failed compile_ns faults exits verified verified_insns);
         let from = cpu.mmu();
         sum!(self.mmu, from; misses walks flushes_all flushes_va flushes_asid context_switches
             context_misses mmio_reads mmio_writes code_writes refills inherited loose shadow_fills table_stores table_drops
@@ -191,10 +191,11 @@ impl fmt::Display for MachineStats {
         line(
             "regions (t1)",
             format!(
-                "{} of {} instructions, {} host bytes, {} dropped, {} stale, {} failed",
+                "{} of {} instructions, {} host bytes, {} compiled twice, {} dropped, {} stale, {} failed",
                 e.regions,
                 e.region_insns,
                 e.region_bytes,
+                e.regions_promoted,
                 e.regions_dropped,
                 e.regions_stale,
                 e.regions_failed

@@ -10,6 +10,7 @@ use super::flags::Flags;
 use super::{ClifEmitter, trusted};
 use crate::t1::flow::GENERAL;
 
+const PC: i32 = offset_of!(Core, pc) as i32;
 const FAULT: i32 = offset_of!(Core, fault) as i32;
 
 impl<C: Cpu> ClifEmitter<'_, '_, C> {
@@ -58,6 +59,9 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
 
     pub(super) fn emit_ensure(&mut self, ok: Value, h: Helper<C>, [a0, a1, a2]: [Value; 3]) {
         self.check_order();
+        if self.env.quick.is_some() {
+            self.sync();
+        }
         let cold = self.b.create_block();
         let go_on = self.b.create_block();
         self.b.set_cold_block(cold);
@@ -80,7 +84,9 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
 
     /// Leaves with the fault of this instruction, which a helper has recorded.
     fn fault_here(&mut self) {
-        self.store_pc_and_budget();
+        // A helper may have changed the program counter before it found the fault.
+        let pc = self.imm(self.pc);
+        self.store_core(pc, PC);
         let retired = self.imm(self.retired as u64);
         let left = self.b.ins().isub(self.budget, retired);
         self.store_core(left, Self::BUDGET);

@@ -48,6 +48,16 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
         }
     }
 
+    /// Counts, where the region does.
+    pub(in crate::t1) fn count(&mut self) {
+        let Some(at) = self.env.quick else { return };
+        let at = self.imm(at);
+        let n = self.b.ins().load(types::I32, trusted(), at, 0);
+        let one = self.iconst(types::I32, 1);
+        let n = self.b.ins().iadd(n, one);
+        self.b.ins().store(trusted(), n, at, 0);
+    }
+
     /// Enters a guest block: `flags` is what its one predecessor knew of them.
     pub(in crate::t1) fn begin_block(
         &mut self,
@@ -123,6 +133,12 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
                     }
                 }
             }
+            (End::Flow(_), Goes::SyncNext) => {
+                let pc = self.imm(b.end_pc);
+                self.store_core(pc, PC);
+                self.exit_by_sync();
+            }
+            (End::Flow(_), Goes::SyncPc) => self.exit_by_sync(),
             (End::Flow(_), Goes::Next | Goes::Jump) if b.succ.len() == 1 => self.edge(i, b.succ[0], layout),
             _ => {
                 self.fail("ends its block in another way than its scan says");
@@ -201,6 +217,7 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
                 if j > i {
                     self.b.ins().jump(head, &[]);
                 } else {
+                    self.count();
                     let out = self.b.create_block();
                     self.b.set_cold_block(out);
                     let zero = self.imm(0);
@@ -219,6 +236,23 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
     fn exit_to(&mut self, pc: Value) {
         self.store_regs(self.dirty);
         self.store_flags();
+        let (next, budget) = (self.env.next, self.budget);
+        self.b.ins().jump(next, &[BlockArg::from(pc), BlockArg::from(budget)]);
+    }
+
+    /// Brings `Core` up to date and goes on at [`Core::pc`], through the dispatcher if the CPU wants to be looked at.
+    /// Nothing of what the region has learnt at entry holds any more: mode and mapping may be others.
+    fn exit_by_sync(&mut self) {
+        self.store_regs(self.dirty);
+        self.store_flags();
+        self.store_core(self.budget, Self::BUDGET);
+        let nothing = self.imm(0);
+        let look = self.call_host(self.env.look, [self.env.core, nothing, nothing, nothing]);
+        let why = self.imm(RegionExit::Sync as u64);
+        let go_on = self.b.create_block();
+        self.b.ins().brif(look, self.env.ret, &[BlockArg::from(why)], go_on, &[]);
+        self.enter(go_on);
+        let pc = self.load_core(types::I64, PC);
         let (next, budget) = (self.env.next, self.budget);
         self.b.ins().jump(next, &[BlockArg::from(pc), BlockArg::from(budget)]);
     }

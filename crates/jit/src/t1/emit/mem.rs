@@ -45,6 +45,9 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
             self.sync();
             return Err(self.out_of_line_here(slow, m, 0, va, data, results));
         }
+        if self.env.quick.is_some() {
+            self.sync();
+        }
         let write = matches!(slow, Slow::Store | Slow::StorePair | Slow::Store128);
         let table = match self.env.tlb {
             Some(t) if !m.unpriv => t,

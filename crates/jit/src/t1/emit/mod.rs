@@ -80,6 +80,10 @@ pub(super) enum Goes {
     Branch(Value),
     Jump,
     Indirect(Value),
+    /// To the next instruction, once the CPU has been looked at if it must be.
+    SyncNext,
+    /// The same, where a helper has set the program counter.
+    SyncPc,
 }
 
 /// What a function has once.
@@ -103,8 +107,12 @@ pub(super) struct Env {
     pub account: Option<Value>,
     /// All accesses go out of line.
     pub verify: bool,
+    /// Address of the count of a region that is compiled quickly: little code, and what is live is mostly in `Core`.
+    pub quick: Option<u64>,
     /// What is called instead of helpers with [`lyrebird_isa::Effects::Sys`].
     pub sys: Option<u64>,
+    /// Address of [`crate::t1::SlowPaths::look`].
+    pub look: u64,
     /// The host keeps loads and stores in order, but for a load passing an earlier store.
     pub tso: bool,
     /// Exits to known addresses are links.
@@ -415,9 +423,9 @@ impl<C: Cpu> Emit for ClifEmitter<'_, '_, C> {
         self.goes = Goes::Indirect(target);
     }
     fn sync_next(&mut self) {
-        self.fail("ends with a synchronisation, which its type does not say");
+        self.goes = Goes::SyncNext;
     }
     fn sync_pc(&mut self) {
-        self.fail("ends with a synchronisation, which its type does not say");
+        self.goes = Goes::SyncPc;
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::time::Duration;
 
 /// An unlinked file to back the two mappings of the arena: anonymous memory on Linux.
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -41,6 +42,21 @@ pub fn lower_thread_priority() {
     // On Linux a nice value belongs to the thread, elsewhere to the process: there it is left alone.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     let _ = rustix::process::nice(2);
+}
+
+/// The processor time that the calling thread has had; where that cannot be told, the time that has passed. A busy host
+/// stretches the latter at will.
+pub fn thread_time() -> Duration {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
+        let t = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        Duration::new(t.tv_sec.unsigned_abs(), t.tv_nsec.unsigned_abs() as u32)
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    {
+        static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+        START.get_or_init(std::time::Instant::now).elapsed()
+    }
 }
 
 /// The pieces of machine code that Cranelift cannot express.
