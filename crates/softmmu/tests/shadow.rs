@@ -637,6 +637,15 @@ fn a_kernel_is_shadowed_once() {
     enter(&mut mmu, &mut core, 1);
     assert_ne!(core.code_ctx & code_ctx_mask(KERNEL), second);
     assert!(mmu.load(&mut core, &guest(1), KERNEL, m).is_err());
+    // A new process whose root is where the old one's was has the common kernel, and finds its code.
+    put(page(1) + 256 * 8, page(2));
+    mmu.flush_all(&mut core, ClassMask::ALL);
+    enter(&mut mmu, &mut core, 0);
+    assert_eq!(mmu.fetch(&mut core, &guest(0), KERNEL + 0x1000).map(|c| c.pa), Ok(page(7)));
+    let third = core.code_ctx & code_ctx_mask(KERNEL);
+    enter(&mut mmu, &mut core, 1);
+    assert_eq!(core.code_ctx & code_ctx_mask(KERNEL), third);
+    assert_eq!(mmu.fetch(&mut core, &guest(1), KERNEL + 0x1000).map(|c| c.pa), Ok(page(7)));
 }
 
 #[test]

@@ -13,11 +13,17 @@ use crate::tlb::Generations;
 /// Entries of a root that can be told apart; larger roots share their upper number only where they are the same.
 const WITNESSES: usize = 1024;
 
+/// See [`CodeIds::tries`].
+const TRIES: u8 = 4;
+
 /// The numbers of an address space.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct CodeIds {
     lower: u32,
     upper: u32,
+    /// How often the address space may still look whether the others map the upper half as it does, after it got a number
+    /// of its own: a kernel makes the root of a process where that of one that ended was.
+    tries: u8,
     /// Entries of the upper root that code was fetched through under this number by anyone who has it.
     witness: [u64; WITNESSES / 64],
 }
@@ -25,11 +31,11 @@ pub(super) struct CodeIds {
 impl CodeIds {
     pub(super) fn new(generations: &mut Generations) -> CodeIds {
         let (lower, upper) = (generations.fresh(), generations.fresh());
-        CodeIds { lower, upper, witness: [0; WITNESSES / 64] }
+        CodeIds { lower, upper, tries: 0, witness: [0; WITNESSES / 64] }
     }
 
     fn renew_upper(&mut self, n: u32) {
-        *self = CodeIds { upper: n, witness: [0; WITNESSES / 64], ..*self };
+        *self = CodeIds { upper: n, tries: TRIES, witness: [0; WITNESSES / 64], ..*self };
     }
 
     fn has_witness(&self, i: usize) -> bool {
@@ -99,6 +105,17 @@ impl Shadow {
         }
     }
 
+    /// Looks for an upper number in common again, if the address space has lost the one it had.
+    #[inline]
+    pub(super) fn rejoin_code(&mut self, id: u16) {
+        if let Some(s) = self.spaces.get_mut(usize::from(id))
+            && s.code.tries > 0
+        {
+            s.code.tries -= 1;
+            self.inherit_code(id);
+        }
+    }
+
     /// Gives a new address space the upper number of one that maps the same code there.
     pub(super) fn inherit_code(&mut self, id: u16) {
         let Some(new) = self.spaces.get(usize::from(id)) else { return };
@@ -149,7 +166,7 @@ impl Shadow {
 
     fn take_upper(&mut self, id: u16, from: CodeIds) {
         if let Some(s) = self.spaces.get_mut(usize::from(id)) {
-            s.code = CodeIds { lower: s.code.lower, ..from };
+            s.code = CodeIds { lower: s.code.lower, tries: 0, ..from };
         }
     }
 

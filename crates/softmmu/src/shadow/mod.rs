@@ -201,7 +201,13 @@ impl Shadow {
         let same = |s: &Space| s.hash == hash && s.alive && s.desc == *desc;
         let has = |id: &u16| self.spaces.get(usize::from(*id)).is_some_and(same);
         let found = Some(self.current).filter(has).or_else(|| self.by_hash.get(&hash).copied().filter(has));
-        let id = found.unwrap_or_else(|| self.new_space(desc, hash, generations));
+        let id = match found {
+            Some(id) => {
+                self.rejoin_code(id);
+                id
+            }
+            None => self.new_space(desc, hash, generations),
+        };
         if let Some(s) = self.spaces.get_mut(usize::from(id)) {
             s.stamp = self.clock;
         }
