@@ -8,7 +8,8 @@ mod verify;
 
 use lyrebird_isa::cpu::Event;
 use lyrebird_isa::state::{
-    JUMP_ENTRIES, JumpEntry, PAGE_MASK, PAGE_SIZE, TRAIL, code_ctx_mask, jump_index, tlb_index, trail_index,
+    JUMP_ENTRIES, JumpEntry, PAGE_MASK, PAGE_SIZE, TRAIL, UPPER_HALF, code_ctx_mask, jump_index, tlb_index,
+    trail_index,
 };
 use lyrebird_isa::{Cpu, Work};
 
@@ -203,7 +204,15 @@ impl<C: Cpu> Engine<C> {
                     // SAFETY: these exits return a terminator of a live block.
                     let t = unsafe { &*op.add(1).cast::<Trailer<C>>() };
                     let from = BlockId(t.block);
-                    linking = Some((from, (why == Exit::Link1) as usize));
+                    let slot = usize::from(why == Exit::Link1);
+                    // Under the mapping of another process it may lead where it did.
+                    let link = &t.link[slot];
+                    if self.known(cpu).is_some_and(|op| op == link.op.get()) {
+                        link.ctx.set(cpu.core().code_ctx);
+                        anywhere = true;
+                    } else {
+                        linking = Some((from, slot));
+                    }
                     if t.heat.get() == 0 {
                         cpu.core().activity.during(Work::Compile, || self.hot(from));
                     }
@@ -259,7 +268,11 @@ impl<C: Cpu> Engine<C> {
             return None;
         }
         if (j.ctx ^ core.code_ctx) & code_ctx_mask(core.pc) != 0 {
-            // Processes run the same code at the same place: it is the block's if the TLB fetches it from there.
+            // Processes run the same code at the same place: it is the block's if the TLB fetches it from there. In the
+            // upper half the MMU wants to see every fetch, since address spaces have its numbers in common.
+            if core.pc & UPPER_HALF != 0 {
+                return None;
+            }
             // SAFETY: the CPU has attached a table of `TLB_ENTRIES` entries, among which the index is.
             let entry = unsafe { *core.tlb.add(tlb_index(core.pc)) };
             if entry.exec != core.pc & PAGE_MASK || (entry.addend, cpu.mode()) != self.places[at] {
