@@ -151,6 +151,17 @@ pub unsafe trait Cpu: Send + Sized + 'static {
         let _ = v;
     }
 
+    /// Guest code is about to run on this thread: what the host's floating-point unit holds from now on is the guest's
+    /// ([`crate::host`]). False, and nothing is done, if it is running already; who got true calls
+    /// [`Cpu::leave_guest`].
+    fn enter_guest(&mut self) -> bool {
+        false
+    }
+    /// Guest code has returned, which [`Cpu::enter_guest`] announced: the guest's status is exact again.
+    fn leave_guest(&mut self) {}
+    /// Makes the guest's floating-point status exact while guest code runs.
+    fn collect_status(&mut self) {}
+
     /// A load that missed the inline TLB or needs care. Zero-extended. On a fault sets [`Core::fault`].
     ///
     /// This and what follows may change the inline TLB under the caller: a walk makes pages translation tables, and takes

@@ -2,10 +2,12 @@
 
 use crate::cpu::Cpu;
 use crate::flags::{Cond, FlagOp};
+use crate::float::{FBin, FCc, FUn, FlagStyle, Float, Part, Sound};
 use crate::helper::Helper;
 use crate::mem::MemOp;
 use crate::ops::{Bin, Cc, Lane, Rmw, Un, VBin, Width};
 use crate::state::Reg;
+use crate::vector::{Bytes, VPair, VShift, VUn};
 
 /// What a computed branch is, for return prediction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +19,9 @@ pub enum JumpKind {
     /// Return.
     Ret,
 }
+
+/// A helper and its arguments, for where it is seldom called.
+pub type Rare<E> = (Helper<<E as Emit>::Cpu>, [<E as Emit>::Val; 3]);
 
 /// A builder of instruction semantics.
 ///
@@ -128,6 +133,74 @@ pub trait Emit: Sized {
     fn vbin(&mut self, op: VBin, lane: Lane, a: Self::Vec, b: Self::Vec) -> Self::Vec;
     /// The low lane-width bits of `v` in every lane.
     fn vsplat(&mut self, lane: Lane, v: Self::Val) -> Self::Vec;
+
+    /// `a` with its low lane replaced by that of `b`.
+    fn vmerge(&mut self, lane: Lane, a: Self::Vec, b: Self::Vec) -> Self::Vec;
+    /// Lane `index` of `v` in every lane.
+    fn vdup(&mut self, lane: Lane, v: Self::Vec, index: u8) -> Self::Vec;
+
+    /// Shift of all lanes by `n`, which is below their width.
+    fn vshift(&mut self, op: VShift, lane: Lane, v: Self::Vec, n: u8) -> Self::Vec;
+    /// Operation on one vector.
+    fn vun(&mut self, op: VUn, lane: Lane, v: Self::Vec) -> Self::Vec;
+    /// Operation on two vectors.
+    fn vpair(&mut self, op: VPair, lane: Lane, a: Self::Vec, b: Self::Vec) -> Self::Vec;
+    /// Permutation of the bytes of two vectors.
+    fn vshuffle(&mut self, a: Self::Vec, b: Self::Vec, p: &Bytes) -> Self::Vec;
+    /// Bytes of `table` at the indices in the low four bits of `index`'s bytes, zero where bit 7 is set.
+    fn vlookup(&mut self, table: Self::Vec, index: Self::Vec) -> Self::Vec;
+    /// The highest bits of the lanes, that of the lowest lane in bit 0.
+    fn vhigh_bits(&mut self, lane: Lane, v: Self::Vec) -> Self::Val;
+    /// Lane `index` of `v`, zero-extended.
+    fn vextract(&mut self, lane: Lane, v: Self::Vec, index: u8) -> Self::Val;
+    /// `v` with lane `index` replaced by the low bits of `x`.
+    fn vinsert(&mut self, lane: Lane, v: Self::Vec, index: u8, x: Self::Val) -> Self::Vec;
+
+    /// Two-operand arithmetic on the host's unit ([`crate::float`]).
+    fn fbin(&mut self, op: FBin, f: Float, p: Part, a: Self::Vec, b: Self::Vec) -> Self::Vec;
+    /// One-operand arithmetic on the host's unit.
+    fn fun(&mut self, op: FUn, f: Float, p: Part, a: Self::Vec) -> Self::Vec;
+    /// `a * b + c` with one rounding on the host's unit. Only where [`crate::host::has_fma`].
+    fn fma(&mut self, f: Float, p: Part, a: Self::Vec, b: Self::Vec, c: Self::Vec) -> Self::Vec;
+    /// Compares on the host's unit: all ones in the lanes where the relation holds.
+    fn fcmp(&mut self, cc: FCc, f: Float, p: Part, a: Self::Vec, b: Self::Vec) -> Self::Vec;
+    /// A signed integer converted on the host's unit, in the low lane; the rest is zero.
+    fn ffrom_int(&mut self, f: Float, v: Self::Val) -> Self::Vec;
+    /// The low lane, converted to a signed integer of `w` (32 or 64 bits) towards zero on the host's unit. Unspecified where
+    /// not [`Emit::ffits`].
+    fn ftruncate(&mut self, f: Float, w: Width, v: Self::Vec) -> Self::Val;
+    /// Whether the low lane truncated is a signed integer of `w`, and not the least. Raises nothing.
+    fn ffits(&mut self, f: Float, w: Width, v: Self::Vec) -> Self::Bool;
+    /// Whether all lanes in `p` are sound. [`Sound::Normal`] may raise a denormal operand, [`Sound::Number`] nothing.
+    fn fsound(&mut self, s: Sound, f: Float, p: Part, v: Self::Vec) -> Self::Bool;
+    /// Sets the flags by a comparison of low lanes on the host's unit, to which only a signalling NaN is invalid. Where they
+    /// are unordered, calls `unordered`, which has [`crate::Effects::Fp`] and raises what there is to raise.
+    fn set_fflags(
+        &mut self,
+        style: FlagStyle,
+        f: Float,
+        a: Self::Vec,
+        b: Self::Vec,
+        unordered: Option<Rare<Self>>,
+    ) -> Result<(), Self::Fault>;
+    /// Writes `v` to vector register `r` where `ok` holds. Elsewhere calls a helper with [`crate::Effects::Fp`], which
+    /// writes that vector register and no other.
+    fn set_vreg_or(
+        &mut self,
+        ok: Self::Bool,
+        r: u8,
+        v: Self::Vec,
+        h: Helper<Self::Cpu>,
+        args: [Self::Val; 3],
+    ) -> Result<(), Self::Fault>;
+    /// `v` where `ok` holds, else what a helper with [`crate::Effects::Fp`] returns, which writes no vector register.
+    fn val_or(
+        &mut self,
+        ok: Self::Bool,
+        v: Self::Val,
+        h: Helper<Self::Cpu>,
+        args: [Self::Val; 3],
+    ) -> Result<Self::Val, Self::Fault>;
 
     /// Calls a helper. What the helper's [`crate::Effects`] exclude stays in host registers.
     fn call(&mut self, h: Helper<Self::Cpu>, args: [Self::Val; 3]) -> Result<Self::Val, Self::Fault>;

@@ -6,6 +6,7 @@
 //! [`FlagOp`] in its low byte and the shift in the next: x86's PF and AF sit at the bottom of the operation.
 //! A logical result `r` is recorded as `r + 0` (A64: C clear) or `r - 0` (x86, whose CF is the complement of C).
 
+use crate::float::{FlagStyle, Float, Relation};
 use crate::ops::Width;
 
 /// What `flag_a` and `flag_b` are.
@@ -21,12 +22,29 @@ pub enum FlagOp {
     /// Flags of `flag_a + flag_b` with C the complement of the carry: x86's CF is the complement of C everywhere, so
     /// that one condition means the same after every operation.
     AddX86 = 3,
+    /// Flags of a floating-point comparison of `flag_a` and `flag_b`, whose bits are at the bottom; see
+    /// [`pack_relation`].
+    Float = 4,
 }
 
 /// [`FlagOp`] and width as [`crate::Core::flag_op`] holds them.
 #[inline(always)]
 pub const fn pack_op(op: FlagOp, w: Width) -> u64 {
     op as u64 | ((64 - w.bits()) as u64) << 8
+}
+
+/// [`FlagOp::Float`] with the format and style as [`crate::Core::flag_op`] holds them.
+#[inline(always)]
+pub const fn pack_relation(f: Float, style: FlagStyle) -> u64 {
+    FlagOp::Float as u64 | (f as u64) << 8 | (style as u64) << 16
+}
+
+/// The raw flag word of a recorded comparison.
+#[cold]
+const fn relation_word(op: u64, a: u64, b: u64) -> u64 {
+    let f = if op >> 8 & 1 == Float::S as u64 { Float::S } else { Float::D };
+    let style = if op >> 16 & 1 == FlagStyle::Arm as u64 { FlagStyle::Arm } else { FlagStyle::X86 };
+    style.word(Relation::of(f, a, b))
 }
 
 /// Bit of N in a raw flag word (the layout of PSTATE and SPSR).
@@ -189,16 +207,18 @@ impl Cond {
 
     /// Whether the condition holds for recorded flags.
     #[inline(always)]
-    pub const fn eval(self, op: u64, a: u64, b: u64) -> bool {
-        let op = op as u8;
+    pub const fn eval(self, full: u64, a: u64, b: u64) -> bool {
+        let op = full as u8;
         if op == FlagOp::Sub as u8 {
             self.eval_sub(a, b)
         } else if op == FlagOp::Add as u8 {
             self.eval_add(a, b)
         } else if op == FlagOp::Raw as u8 {
             self.eval_raw(a)
-        } else {
+        } else if op == FlagOp::AddX86 as u8 {
             self.eval_add_x86(a, b)
+        } else {
+            self.eval_raw(relation_word(full, a, b))
         }
     }
 
@@ -218,8 +238,11 @@ impl Cond {
 
 /// The raw flag word of recorded flags: N, Z, C, V in bits 31 to 28, the rest clear.
 #[inline]
-pub const fn materialise(op: u64, a: u64, b: u64) -> u64 {
-    let op = op as u8;
+pub const fn materialise(full: u64, a: u64, b: u64) -> u64 {
+    let op = full as u8;
+    if op == FlagOp::Float as u8 {
+        return relation_word(full, a, b) & (N | Z | C | V);
+    }
     let (r, c, v) = if op == FlagOp::Sub as u8 {
         let r = a.wrapping_sub(b);
         (r, a >= b, (a ^ b) & (a ^ r))
@@ -235,6 +258,9 @@ pub const fn materialise(op: u64, a: u64, b: u64) -> u64 {
 /// What x86 has besides N, Z, C and V, of recorded flags: [`A`] and [`P_BYTE`], the rest clear.
 #[inline]
 pub const fn materialise_aux(op: u64, a: u64, b: u64) -> u64 {
+    if op as u8 == FlagOp::Float as u8 {
+        return relation_word(op, a, b) & (A | P_BYTE);
+    }
     let shift = (op >> 8) as u32 & 63;
     let op = op as u8;
     let r = if op == FlagOp::Sub as u8 {
@@ -266,6 +292,34 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn comparisons_are_recorded_by_their_operands() {
+        let (one, nan) = (1f64.to_bits(), f64::NAN.to_bits());
+        let neg = (-1f64).to_bits();
+        let zeros = [0f64.to_bits(), (-0f64).to_bits()];
+        let arm = pack_relation(Float::D, FlagStyle::Arm);
+        let x86 = pack_relation(Float::D, FlagStyle::X86);
+        // Arm ARM, FPCompare: 1000, 0110, 0010, 0011. SDM, UCOMISD: CF, ZF, none, ZF PF CF.
+        for (a, b, nzcv, zf, pf, cf) in [
+            (neg, one, N, 0, 0, 1),
+            (neg, neg, Z | C, 1, 0, 0),
+            (zeros[0], zeros[1], Z | C, 1, 0, 0),
+            (one, zeros[1], C, 0, 0, 0),
+            (neg, neg - 1, N, 0, 0, 1),
+            (one, nan, C | V, 1, 1, 1),
+            (nan, one, C | V, 1, 1, 1),
+        ] {
+            assert_eq!(materialise(arm, a, b), nzcv, "{a:#x} {b:#x}");
+            assert_eq!(materialise(x86, a, b), (zf * Z) | ((1 - cf) * C), "{a:#x} {b:#x}");
+            assert_eq!(parity(materialise_aux(x86, a, b)), pf);
+            for c in Cond::ALL {
+                assert_eq!(c.eval(arm, a, b), c.eval_raw(nzcv), "{c:?}");
+            }
+        }
+        let single = pack_relation(Float::S, FlagStyle::Arm);
+        assert_eq!(materialise(single, 2f32.to_bits() as u64, f32::INFINITY.to_bits() as u64), N);
     }
 
     #[test]

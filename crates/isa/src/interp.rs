@@ -13,10 +13,13 @@ use std::sync::atomic::{Ordering, fence};
 use crate::cpu::{Cpu, GuestFault};
 use crate::emit::{Emit, JumpKind};
 use crate::flags::{Cond, FlagOp, pack_op};
+use crate::float::{FBin, FCc, FUn, FlagStyle, Float, Part, Relation, Sound};
 use crate::helper::{Effects, Helper};
+use crate::host;
 use crate::mem::{MemOp, Order, Size};
 use crate::ops::{Bin, Cc, Lane, Rmw, Un, VBin, Width};
 use crate::state::{PAGE_MASK, REG_SINK, REG_ZERO, Reg, TlbEntry, V128, tlb_index};
+use crate::vector::{self, Bytes, VPair, VShift, VUn};
 
 /// How an executed instruction went on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +69,15 @@ impl<C: Cpu, const TRY: bool> Interp<'_, C, TRY> {
     #[inline(always)]
     fn check(&mut self) -> Result<(), GuestFault> {
         if self.cpu.core().fault != 0 { Err(GuestFault) } else { Ok(()) }
+    }
+
+    /// Calls a helper that is seldom needed, and that a handler should have no frame for.
+    #[inline(always)]
+    fn rare(&mut self, h: Helper<C>, args: [u64; 3]) -> Result<u64, GuestFault> {
+        if TRY {
+            return Err(GuestFault);
+        }
+        Ok((h.f)(self.cpu, args[0], args[1], args[2]))
     }
 
     /// The TLB entry that `va` indexes, for the access's privilege.
@@ -417,6 +429,138 @@ impl<C: Cpu, const TRY: bool> Emit for Interp<'_, C, TRY> {
         let ones = u64::MAX / w.mask();
         let half = w.zext(v).wrapping_mul(ones) as u128;
         half | half << 64
+    }
+
+    #[inline(always)]
+    fn vmerge(&mut self, lane: Lane, a: u128, b: u128) -> u128 {
+        let m = lane.width().mask() as u128;
+        a & !m | b & m
+    }
+
+    #[inline(always)]
+    fn vdup(&mut self, lane: Lane, v: u128, index: u8) -> u128 {
+        let bits = lane.width().bits();
+        self.vsplat(lane, (v >> ((index as u32 * bits) & 127)) as u64)
+    }
+
+    #[inline(always)]
+    fn vshift(&mut self, op: VShift, lane: Lane, v: u128, n: u8) -> u128 {
+        op.eval(lane, v, n.into())
+    }
+
+    #[inline(always)]
+    fn vun(&mut self, op: VUn, lane: Lane, v: u128) -> u128 {
+        op.eval(lane, v)
+    }
+
+    #[inline(always)]
+    fn vpair(&mut self, op: VPair, lane: Lane, a: u128, b: u128) -> u128 {
+        op.eval(lane, a, b)
+    }
+
+    #[inline(always)]
+    fn vshuffle(&mut self, a: u128, b: u128, p: &Bytes) -> u128 {
+        vector::shuffle(a, b, p)
+    }
+
+    #[inline(always)]
+    fn vlookup(&mut self, table: u128, index: u128) -> u128 {
+        vector::lookup(table, index)
+    }
+
+    #[inline(always)]
+    fn vhigh_bits(&mut self, lane: Lane, v: u128) -> u64 {
+        vector::high_bits(lane, v)
+    }
+
+    #[inline(always)]
+    fn vextract(&mut self, lane: Lane, v: u128, index: u8) -> u64 {
+        lane.width().zext((v >> ((u32::from(index) * lane.width().bits()) & 127)) as u64)
+    }
+
+    #[inline(always)]
+    fn vinsert(&mut self, lane: Lane, v: u128, index: u8, x: u64) -> u128 {
+        let at = (u32::from(index) * lane.width().bits()) & 127;
+        v & !(u128::from(lane.width().mask()) << at) | u128::from(lane.width().zext(x)) << at
+    }
+
+    #[inline(always)]
+    fn fbin(&mut self, op: FBin, f: Float, p: Part, a: u128, b: u128) -> u128 {
+        host::fbin(op, f, p, a, b)
+    }
+
+    #[inline(always)]
+    fn fun(&mut self, op: FUn, f: Float, p: Part, a: u128) -> u128 {
+        host::fun(op, f, p, a)
+    }
+
+    #[inline(always)]
+    fn fma(&mut self, f: Float, p: Part, a: u128, b: u128, c: u128) -> u128 {
+        host::fma(f, p, a, b, c)
+    }
+
+    #[inline(always)]
+    fn fcmp(&mut self, cc: FCc, f: Float, p: Part, a: u128, b: u128) -> u128 {
+        host::fcmp(cc, f, p, a, b)
+    }
+
+    #[inline(always)]
+    fn ffrom_int(&mut self, f: Float, v: u64) -> u128 {
+        host::from_int(f, v as i64)
+    }
+
+    #[inline(always)]
+    fn ftruncate(&mut self, f: Float, w: Width, v: u128) -> u64 {
+        host::truncate(f, w == Width::W64, v)
+    }
+
+    #[inline(always)]
+    fn ffits(&mut self, f: Float, w: Width, v: u128) -> bool {
+        f.truncates_into(w.bits(), v as u64)
+    }
+
+    #[inline(always)]
+    fn fsound(&mut self, s: Sound, f: Float, p: Part, v: u128) -> bool {
+        f.all_sound(s, p, v)
+    }
+
+    #[inline(always)]
+    fn set_fflags(
+        &mut self,
+        style: FlagStyle,
+        f: Float,
+        a: u128,
+        b: u128,
+        unordered: Option<(Helper<C>, [u64; 3])>,
+    ) -> Result<(), GuestFault> {
+        let r = host::relate(f, a, b);
+        if let (Relation::Unordered, Some((h, args))) = (r, unordered) {
+            self.rare(h, args)?;
+        }
+        self.set_nzcv(style.word(r));
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn set_vreg_or(
+        &mut self,
+        ok: bool,
+        r: u8,
+        v: u128,
+        h: Helper<C>,
+        args: [u64; 3],
+    ) -> Result<(), GuestFault> {
+        if ok {
+            self.set_vreg(r, v);
+        } else {
+            self.rare(h, args)?;
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn val_or(&mut self, ok: bool, v: u64, h: Helper<C>, args: [u64; 3]) -> Result<u64, GuestFault> {
+        if ok { Ok(v) } else { self.rare(h, args) }
     }
 
     #[inline(always)]

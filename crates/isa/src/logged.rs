@@ -4,11 +4,13 @@
 use crate::cpu::{Cpu, GuestFault};
 use crate::emit::{Emit, JumpKind};
 use crate::flags::{Cond, FlagOp};
+use crate::float::{FBin, FCc, FUn, FlagStyle, Float, Part, Sound};
 use crate::helper::{Effects, Helper};
 use crate::interp::Interp;
 use crate::mem::{MemOp, Size};
 use crate::ops::{Bin, Cc, Lane, Rmw, Un, VBin, Width};
 use crate::state::Reg;
+use crate::vector::{Bytes, VPair, VShift, VUn};
 
 /// What kind of access was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -206,6 +208,104 @@ impl<C: Cpu> Emit for Logged<'_, C> {
     #[inline(always)]
     fn vsplat(&mut self, lane: Lane, v: u64) -> u128 {
         self.interp.vsplat(lane, v)
+    }
+    #[inline(always)]
+    fn vmerge(&mut self, lane: Lane, a: u128, b: u128) -> u128 {
+        self.interp.vmerge(lane, a, b)
+    }
+    #[inline(always)]
+    fn vdup(&mut self, lane: Lane, v: u128, index: u8) -> u128 {
+        self.interp.vdup(lane, v, index)
+    }
+    #[inline(always)]
+    fn vshift(&mut self, op: VShift, lane: Lane, v: u128, n: u8) -> u128 {
+        self.interp.vshift(op, lane, v, n)
+    }
+    #[inline(always)]
+    fn vun(&mut self, op: VUn, lane: Lane, v: u128) -> u128 {
+        self.interp.vun(op, lane, v)
+    }
+    #[inline(always)]
+    fn vpair(&mut self, op: VPair, lane: Lane, a: u128, b: u128) -> u128 {
+        self.interp.vpair(op, lane, a, b)
+    }
+    #[inline(always)]
+    fn vshuffle(&mut self, a: u128, b: u128, p: &Bytes) -> u128 {
+        self.interp.vshuffle(a, b, p)
+    }
+    #[inline(always)]
+    fn vlookup(&mut self, table: u128, index: u128) -> u128 {
+        self.interp.vlookup(table, index)
+    }
+    #[inline(always)]
+    fn vhigh_bits(&mut self, lane: Lane, v: u128) -> u64 {
+        self.interp.vhigh_bits(lane, v)
+    }
+    #[inline(always)]
+    fn vextract(&mut self, lane: Lane, v: u128, index: u8) -> u64 {
+        self.interp.vextract(lane, v, index)
+    }
+    #[inline(always)]
+    fn vinsert(&mut self, lane: Lane, v: u128, index: u8, x: u64) -> u128 {
+        self.interp.vinsert(lane, v, index, x)
+    }
+    #[inline(always)]
+    fn fbin(&mut self, op: FBin, f: Float, p: Part, a: u128, b: u128) -> u128 {
+        self.interp.fbin(op, f, p, a, b)
+    }
+    #[inline(always)]
+    fn fun(&mut self, op: FUn, f: Float, p: Part, a: u128) -> u128 {
+        self.interp.fun(op, f, p, a)
+    }
+    #[inline(always)]
+    fn fma(&mut self, f: Float, p: Part, a: u128, b: u128, c: u128) -> u128 {
+        self.interp.fma(f, p, a, b, c)
+    }
+    #[inline(always)]
+    fn fcmp(&mut self, cc: FCc, f: Float, p: Part, a: u128, b: u128) -> u128 {
+        self.interp.fcmp(cc, f, p, a, b)
+    }
+    #[inline(always)]
+    fn ffrom_int(&mut self, f: Float, v: u64) -> u128 {
+        self.interp.ffrom_int(f, v)
+    }
+    #[inline(always)]
+    fn ftruncate(&mut self, f: Float, w: Width, v: u128) -> u64 {
+        self.interp.ftruncate(f, w, v)
+    }
+    #[inline(always)]
+    fn ffits(&mut self, f: Float, w: Width, v: u128) -> bool {
+        self.interp.ffits(f, w, v)
+    }
+    #[inline(always)]
+    fn fsound(&mut self, s: Sound, f: Float, p: Part, v: u128) -> bool {
+        self.interp.fsound(s, f, p, v)
+    }
+    #[inline(always)]
+    fn set_fflags(
+        &mut self,
+        style: FlagStyle,
+        f: Float,
+        a: u128,
+        b: u128,
+        unordered: Option<(Helper<C>, [u64; 3])>,
+    ) -> Result<(), GuestFault> {
+        self.interp.set_fflags(style, f, a, b, unordered)
+    }
+    #[inline(always)]
+    fn set_vreg_or(
+        &mut self,
+        ok: bool,
+        r: u8,
+        v: u128,
+        h: Helper<C>,
+        args: [u64; 3],
+    ) -> Result<(), GuestFault> {
+        self.interp.set_vreg_or(ok, r, v, h, args)
+    }
+    #[inline(always)]
+    fn val_or(&mut self, ok: bool, v: u64, h: Helper<C>, args: [u64; 3]) -> Result<u64, GuestFault> {
+        self.interp.val_or(ok, v, h, args)
     }
     #[inline(always)]
     fn call(&mut self, h: Helper<C>, args: [u64; 3]) -> Result<u64, GuestFault> {

@@ -15,6 +15,16 @@ pub enum Width {
 }
 
 impl Width {
+    /// Twice as wide; 64 bits stay.
+    #[inline(always)]
+    pub const fn double(self) -> Width {
+        match self {
+            Width::W8 => Width::W16,
+            Width::W16 => Width::W32,
+            _ => Width::W64,
+        }
+    }
+
     /// `W64` where `sf` is set, else `W32` (the A64 `sf` bit, the x86 `REX.W` bit).
     #[inline(always)]
     pub const fn sf(sf: bool) -> Width {

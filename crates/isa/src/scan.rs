@@ -7,10 +7,12 @@ use std::marker::PhantomData;
 use crate::cpu::Cpu;
 use crate::emit::{Emit, JumpKind};
 use crate::flags::{Cond, FlagOp};
+use crate::float::{FBin, FCc, FUn, FlagStyle, Float, Part, Sound};
 use crate::helper::{Effects, Helper};
 use crate::mem::MemOp;
 use crate::ops::{Bin, Cc, Lane, Rmw, Un, VBin, Width};
 use crate::state::{REG_SINK, REG_ZERO, Reg};
+use crate::vector::{Bytes, VPair, VShift, VUn};
 
 /// Where control goes after an instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -180,6 +182,45 @@ impl<C: Cpu> Emit for Scan<C> {
     fn vec_hi(&mut self, _v: ()) {}
     fn vbin(&mut self, _op: VBin, _lane: Lane, _a: (), _b: ()) {}
     fn vsplat(&mut self, _lane: Lane, _v: ()) {}
+    fn vmerge(&mut self, _lane: Lane, _a: (), _b: ()) {}
+    fn vdup(&mut self, _lane: Lane, _v: (), _index: u8) {}
+    fn vshift(&mut self, _op: VShift, _lane: Lane, _v: (), _n: u8) {}
+    fn vun(&mut self, _op: VUn, _lane: Lane, _v: ()) {}
+    fn vpair(&mut self, _op: VPair, _lane: Lane, _a: (), _b: ()) {}
+    fn vshuffle(&mut self, _a: (), _b: (), _p: &Bytes) {}
+    fn vlookup(&mut self, _table: (), _index: ()) {}
+    fn vhigh_bits(&mut self, _lane: Lane, _v: ()) {}
+    fn vextract(&mut self, _lane: Lane, _v: (), _index: u8) {}
+    fn vinsert(&mut self, _lane: Lane, _v: (), _index: u8, _x: ()) {}
+    fn fbin(&mut self, _op: FBin, _f: Float, _p: Part, _a: (), _b: ()) {}
+    fn fun(&mut self, _op: FUn, _f: Float, _p: Part, _a: ()) {}
+    fn fma(&mut self, _f: Float, _p: Part, _a: (), _b: (), _c: ()) {}
+    fn fcmp(&mut self, _cc: FCc, _f: Float, _p: Part, _a: (), _b: ()) {}
+    fn ffrom_int(&mut self, _f: Float, _v: ()) {}
+    fn ftruncate(&mut self, _f: Float, _w: Width, _v: ()) {}
+    fn ffits(&mut self, _f: Float, _w: Width, _v: ()) {}
+    fn fsound(&mut self, _s: Sound, _f: Float, _p: Part, _v: ()) {}
+    fn set_fflags(
+        &mut self,
+        _style: FlagStyle,
+        _f: Float,
+        _a: (),
+        _b: (),
+        unordered: Option<(Helper<C>, [(); 3])>,
+    ) -> Result<(), Infallible> {
+        self.seen.writes_flags = true;
+        if let Some((h, args)) = unordered {
+            self.call(h, args)?;
+        }
+        Ok(())
+    }
+    fn set_vreg_or(&mut self, _ok: (), r: u8, v: (), h: Helper<C>, args: [(); 3]) -> Result<(), Infallible> {
+        self.set_vreg(r, v);
+        self.call(h, args)
+    }
+    fn val_or(&mut self, _ok: (), _v: (), h: Helper<C>, args: [(); 3]) -> Result<(), Infallible> {
+        self.call(h, args)
+    }
     fn call(&mut self, h: Helper<C>, _args: [(); 3]) -> Result<(), Infallible> {
         self.seen.helper = self.seen.helper.max(Some(h.effects));
         self.seen.faults |= h.effects == Effects::Cpu;

@@ -147,11 +147,13 @@ impl<C: Cpu> Engine<C> {
                 break;
             }
             self.stats.exits += 1;
+            cpu.enter_guest();
             cpu.core().activity.set(Work::T0);
             // SAFETY: `lookup` found the block for the CPU's present mode and mapping; blocks are dropped only
             // outside `execute`, and dropping one removes what leads to it.
             let op = unsafe { execute(cpu, entry) };
             cpu.core().activity.set(Work::Dispatcher);
+            cpu.leave_guest();
             match Exit::from_core(cpu.core().exit) {
                 Exit::Fault => {
                     let Some(id) = self.cache.owner(op) else { break };

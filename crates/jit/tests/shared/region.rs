@@ -43,8 +43,10 @@ impl<C: Cpu> Regions<C> {
         };
         self.nanos += region.nanos;
         cpu.core_mut().budget = 1 << 20;
+        cpu.enter_guest();
         // SAFETY: compiled for `C`, whose first field is its core; the code lives until the end of this function.
         let code = unsafe { region.code.as_region()((&raw mut *cpu).cast()) };
+        cpu.leave_guest();
         RegionExit::from_code(code).ok_or_else(|| Some(format!("exit code {code}")))
     }
 }

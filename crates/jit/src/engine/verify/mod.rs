@@ -81,7 +81,9 @@ impl Verifier {
         let steps = region.steps();
         let vectors = steps.vectors;
         self.start.take(cpu, vectors);
+        cpu.enter_guest();
         let came = self.interpret(cpu, steps);
+        cpu.leave_guest();
         if came.ran == 0 && !came.fault {
             return Verified::Ran(0);
         }
@@ -99,8 +101,10 @@ impl Verifier {
         let core = cpu.core_mut();
         core.budget = budget;
         core.engine = (&raw mut self.replay).cast();
+        cpu.enter_guest();
         // SAFETY: the region is alive, and a `Core` is the first field of its CPU.
         let exit = unsafe { region.function()((cpu as *mut C).cast::<Core>()) };
+        cpu.leave_guest();
         let core = cpu.core_mut();
         core.engine = std::ptr::null_mut();
         let fault = std::mem::replace(&mut core.fault, kept_fault) != 0;
@@ -147,6 +151,7 @@ impl Verifier {
             }
             cpu.core_mut().pc = pc;
             if step.head {
+                cpu.collect_status();
                 self.pass(cpu, came.ran, steps.vectors);
             }
             let Ok((next, target)) = run(cpu, &step.payload, &mut self.replay.log) else {

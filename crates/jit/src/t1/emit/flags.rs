@@ -2,11 +2,13 @@
 
 use std::mem::offset_of;
 
-use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::{InstBuilder, Value, types};
-use lyrebird_isa::flags::{A, C as CARRY, N, P_BYTE, V, Z, materialise, materialise_aux, pack_op};
+use lyrebird_isa::flags::{
+    A, C as CARRY, N, P_BYTE, V, Z, materialise, materialise_aux, pack_op, pack_relation,
+};
 use lyrebird_isa::ops::{Bin, Width};
-use lyrebird_isa::{Cond, Core, Cpu, Emit, FlagOp};
+use lyrebird_isa::{Cond, Core, Cpu, Emit, FlagOp, FlagStyle, Float};
 
 use super::ClifEmitter;
 
@@ -25,6 +27,8 @@ pub(in crate::t1) enum Flags {
     Choice { c: Value, op: FlagOp, w: Width, a: Value, b: Value, nzcv: u32 },
     /// A raw word, other bits clear.
     Raw(Value),
+    /// Of a comparison of two floating-point scalars.
+    Float { style: FlagStyle, f: Float, a: Value, b: Value },
 }
 
 /// Whether a condition holds for flags in `Core`; has the signature of helpers.
@@ -76,6 +80,9 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
                 (self.select(c, op, raw), self.select(c, a, word), self.select(c, b, zero))
             }
             Flags::Raw(v) => (self.imm(FlagOp::Raw as u64), v, self.imm(0)),
+            Flags::Float { style, f, a, b } => {
+                (self.imm(pack_relation(f, style)), self.float_bits(f, a), self.float_bits(f, b))
+            }
         };
         self.store_core(op, FLAG_OP);
         self.store_core(a, FLAG_A);
@@ -110,7 +117,38 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
                 }
             }
             Flags::Raw(v) => self.holds_raw(c, v),
+            Flags::Float { style, a, b, .. } => self.holds_float(c, style, a, b),
         }
+    }
+
+    /// A condition as one comparison: what the flag words in `FlagStyle::word` add up to.
+    fn holds_float(&mut self, c: Cond, style: FlagStyle, a: Value, b: Value) -> Value {
+        let cc = match (style, c) {
+            (FlagStyle::Arm, Cond::Eq) => FloatCC::Equal,
+            (FlagStyle::Arm, Cond::Ne) => FloatCC::NotEqual,
+            (FlagStyle::Arm, Cond::Cs | Cond::Pl) => FloatCC::UnorderedOrGreaterThanOrEqual,
+            (FlagStyle::Arm, Cond::Cc | Cond::Mi) => FloatCC::LessThan,
+            (FlagStyle::Arm, Cond::Vs) => FloatCC::Unordered,
+            (FlagStyle::Arm, Cond::Vc) => FloatCC::Ordered,
+            (FlagStyle::Arm, Cond::Hi) => FloatCC::UnorderedOrGreaterThan,
+            (FlagStyle::Arm, Cond::Ls) => FloatCC::LessThanOrEqual,
+            (FlagStyle::Arm, Cond::Ge) => FloatCC::GreaterThanOrEqual,
+            (FlagStyle::Arm, Cond::Lt) => FloatCC::UnorderedOrLessThan,
+            (FlagStyle::Arm, Cond::Gt) => FloatCC::GreaterThan,
+            (FlagStyle::Arm, Cond::Le) => FloatCC::UnorderedOrLessThanOrEqual,
+            (FlagStyle::X86, Cond::Eq | Cond::Le) => FloatCC::UnorderedOrEqual,
+            (FlagStyle::X86, Cond::Ne | Cond::Gt) => FloatCC::OrderedNotEqual,
+            (FlagStyle::X86, Cond::Cs) => FloatCC::GreaterThanOrEqual,
+            (FlagStyle::X86, Cond::Cc) => FloatCC::UnorderedOrLessThan,
+            (FlagStyle::X86, Cond::Hi) => FloatCC::GreaterThan,
+            (FlagStyle::X86, Cond::Ls) => FloatCC::UnorderedOrLessThanOrEqual,
+            // N and V are clear.
+            (FlagStyle::X86, Cond::Mi | Cond::Vs | Cond::Lt) => return self.iconst(types::I8, 0),
+            (FlagStyle::X86, Cond::Pl | Cond::Vc | Cond::Ge) | (_, Cond::Al | Cond::Nv) => {
+                return self.iconst(types::I8, 1);
+            }
+        };
+        self.b.ins().fcmp(cc, a, b)
     }
 
     fn ask_core(&mut self, f: extern "C" fn(u64, u64, u64, u64) -> u64, last: u64) -> Value {
@@ -142,8 +180,8 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
                     _ => holds(self, c),
                 }
             }
-            FlagOp::Raw => {
-                // `a` holds the word, moved like any operand of its width.
+            FlagOp::Raw | FlagOp::Float => {
+                // `a` holds the word, moved like any operand of its width. Comparisons are no `Lazy`.
                 let v = self.flag_operand(w, a);
                 self.holds_raw(c, v)
             }
@@ -319,6 +357,7 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
                 let k = self.imm(nzcv as u64 & 0xf000_0000);
                 self.select(c, x, k)
             }
+            Flags::Float { style, a, b, .. } => self.raw_of(|e, c| e.holds_float(c, style, a, b)),
         }
     }
 
@@ -333,6 +372,11 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
                 let zero = self.imm(0);
                 self.select(c, x, zero)
             }
+            Flags::Float { style: FlagStyle::Arm, .. } => self.imm(0),
+            Flags::Float { style: FlagStyle::X86, a, b, .. } => {
+                let ordered = self.b.ins().fcmp(FloatCC::Ordered, a, b);
+                self.bool_val(ordered)
+            }
         }
     }
 
@@ -343,7 +387,7 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
 
     fn aux_lazy(&mut self, op: FlagOp, w: Width, a: Value, b: Value) -> Value {
         let bin = match op {
-            FlagOp::Raw => {
+            FlagOp::Raw | FlagOp::Float => {
                 let v = self.flag_operand(w, a);
                 return self.aux_bits(v);
             }
@@ -364,9 +408,14 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
     }
 
     fn raw_lazy(&mut self, op: FlagOp, w: Width, a: Value, b: Value) -> Value {
+        self.raw_of(|e, cond| e.holds_lazy(cond, op, w, a, b))
+    }
+
+    /// N, Z, C and V of flags by what conditions hold.
+    fn raw_of(&mut self, holds: impl Fn(&mut Self, Cond) -> Value) -> Value {
         let mut word = self.imm(0);
         for (cond, shift) in [(Cond::Mi, 31), (Cond::Eq, 30), (Cond::Cs, 29), (Cond::Vs, 28)] {
-            let bit = self.holds_lazy(cond, op, w, a, b);
+            let bit = holds(self, cond);
             let bit = self.bool_val(bit);
             let s = self.imm(shift);
             let bit = self.b.ins().ishl(bit, s);

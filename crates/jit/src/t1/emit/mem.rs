@@ -8,8 +8,9 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, MemFlagsData, Type, Value, types};
 use lyrebird_isa::mem::{MemOp, Order, Size};
 use lyrebird_isa::state::{PAGE_BITS, PAGE_MASK, TLB_ENTRIES, TlbEntry};
-use lyrebird_isa::{Core, Cpu, Emit, Rmw};
+use lyrebird_isa::{Core, Cpu, Emit, Float, Rmw};
 
+use super::fp::scalar_type;
 use super::{ClifEmitter, RETIRED_SHIFT, RMW_SHIFT, SCRATCH_DATA, SCRATCH_VA, SCRATCH_WORD, Slow, trusted};
 
 const FAULT: i32 = offset_of!(Core, fault) as i32;
@@ -251,10 +252,29 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
         self.after_store(m.order);
     }
 
+    /// A number to the low lane, without a way through a general register.
+    fn emit_load_float(&mut self, f: Float, m: MemOp, va: Value) -> Value {
+        let t = scalar_type(f);
+        let out = match self.access((Slow::Load, m, va, m.size.bytes()), &[], &[t]) {
+            Ok(f) => {
+                let v = self.b.ins().load(t, guest(), f.at, 0);
+                self.merge(&f, &[v])
+            }
+            Err(out) => out,
+        };
+        self.after_load(m.order);
+        self.vector_of(f, out[0])
+    }
+
     pub(super) fn emit_vload(&mut self, m: MemOp, va: Value) -> Value {
-        if m.size != Size::B16 {
-            let v = self.emit_load(m, va);
-            return self.vector_from_low(v);
+        match m.size {
+            Size::B16 => {}
+            Size::B8 => return self.emit_load_float(Float::D, m, va),
+            Size::B4 => return self.emit_load_float(Float::S, m, va),
+            _ => {
+                let v = self.emit_load(m, va);
+                return self.vector_from_low(v);
+            }
         }
         let out = match self.access((Slow::Load128, m, va, 16), &[], &[types::I8X16]) {
             Ok(f) => {
@@ -268,6 +288,15 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
     }
 
     pub(super) fn emit_vstore(&mut self, m: MemOp, va: Value, v: Value) {
+        if m.size == Size::B8 {
+            let x = self.scalar_of(Float::D, v);
+            self.before_store(m.order);
+            if let Ok(f) = self.access((Slow::Store, m, va, 8), &[x], &[]) {
+                self.b.ins().store(guest(), x, f.at, 0);
+                self.merge(&f, &[]);
+            }
+            return self.after_store(m.order);
+        }
         if m.size != Size::B16 {
             let low = self.emit_half(v, 0);
             return self.emit_store(m, va, low);

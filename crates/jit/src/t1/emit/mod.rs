@@ -7,6 +7,7 @@ mod alu;
 mod call;
 mod control;
 mod flags;
+mod fp;
 mod mem;
 mod vector;
 
@@ -20,7 +21,11 @@ use cranelift_codegen::ir::{
 use cranelift_frontend::{FunctionBuilder, Variable};
 use lyrebird_isa::ops::Width;
 use lyrebird_isa::state::{REG_SINK, REG_ZERO, REGS, Reg};
-use lyrebird_isa::{Bin, Cc, Cond, Core, Cpu, Emit, FlagOp, Helper, JumpKind, Lane, MemOp, Rmw, Un, VBin};
+use lyrebird_isa::vector::Bytes;
+use lyrebird_isa::{
+    Bin, Cc, Cond, Core, Cpu, Emit, FBin, FCc, FUn, FlagOp, FlagStyle, Float, Helper, JumpKind, Lane, MemOp,
+    Part, Rmw, Sound, Un, VBin, VPair, VShift, VUn,
+};
 
 pub(super) use control::Layout;
 use flags::Flags;
@@ -141,6 +146,8 @@ pub struct ClifEmitter<'a, 'f, C: Cpu> {
     dirty: u64,
     flags: Flags,
     flags_dirty: bool,
+    /// Floating-point constants at the start of the function.
+    floats: fp::Constants,
     /// The instruction at hand.
     pc: u64,
     /// Instructions of the block before it.
@@ -166,6 +173,7 @@ impl<'a, 'f, C: Cpu> ClifEmitter<'a, 'f, C> {
             dirty: 0,
             flags: Flags::InCore,
             flags_dirty: false,
+            floats: Default::default(),
             pc: 0,
             retired: 0,
             wrote: false,
@@ -405,6 +413,85 @@ impl<C: Cpu> Emit for ClifEmitter<'_, '_, C> {
     }
     fn vsplat(&mut self, lane: Lane, v: Value) -> Value {
         self.emit_splat(lane, v)
+    }
+    fn vmerge(&mut self, lane: Lane, a: Value, b: Value) -> Value {
+        self.emit_vmerge(lane, a, b)
+    }
+    fn vdup(&mut self, lane: Lane, v: Value, index: u8) -> Value {
+        self.emit_vdup(lane, v, index)
+    }
+    fn vshift(&mut self, op: VShift, lane: Lane, v: Value, n: u8) -> Value {
+        self.emit_vshift(op, lane, v, n)
+    }
+    fn vun(&mut self, op: VUn, lane: Lane, v: Value) -> Value {
+        self.emit_vun(op, lane, v)
+    }
+    fn vpair(&mut self, op: VPair, lane: Lane, a: Value, b: Value) -> Value {
+        self.emit_vpair(op, lane, a, b)
+    }
+    fn vshuffle(&mut self, a: Value, b: Value, p: &Bytes) -> Value {
+        self.emit_vshuffle(a, b, p)
+    }
+    fn vlookup(&mut self, table: Value, index: Value) -> Value {
+        self.emit_vlookup(table, index)
+    }
+    fn vhigh_bits(&mut self, lane: Lane, v: Value) -> Value {
+        self.emit_vhigh_bits(lane, v)
+    }
+    fn vextract(&mut self, lane: Lane, v: Value, index: u8) -> Value {
+        self.emit_vextract(lane, v, index)
+    }
+    fn vinsert(&mut self, lane: Lane, v: Value, index: u8, x: Value) -> Value {
+        self.emit_vinsert(lane, v, index, x)
+    }
+    fn fbin(&mut self, op: FBin, f: Float, p: Part, a: Value, b: Value) -> Value {
+        self.emit_fbin(op, f, p, a, b)
+    }
+    fn fun(&mut self, op: FUn, f: Float, p: Part, a: Value) -> Value {
+        self.emit_fun(op, f, p, a)
+    }
+    fn fma(&mut self, f: Float, p: Part, a: Value, b: Value, c: Value) -> Value {
+        self.emit_fma(f, p, [a, b, c])
+    }
+    fn fcmp(&mut self, cc: FCc, f: Float, p: Part, a: Value, b: Value) -> Value {
+        self.emit_fcmp(cc, f, p, a, b)
+    }
+    fn ffrom_int(&mut self, f: Float, v: Value) -> Value {
+        self.emit_ffrom_int(f, v)
+    }
+    fn ftruncate(&mut self, f: Float, w: Width, v: Value) -> Value {
+        self.emit_ftruncate(f, w, v)
+    }
+    fn ffits(&mut self, f: Float, w: Width, v: Value) -> Value {
+        self.emit_ffits(f, w, v)
+    }
+    fn fsound(&mut self, s: Sound, f: Float, p: Part, v: Value) -> Value {
+        self.emit_fsound(s, f, p, v)
+    }
+    fn set_fflags(
+        &mut self,
+        style: FlagStyle,
+        f: Float,
+        a: Value,
+        b: Value,
+        unordered: Option<(Helper<C>, [Value; 3])>,
+    ) -> Result<(), Infallible> {
+        self.emit_set_fflags(style, f, [a, b], unordered);
+        Ok(())
+    }
+    fn set_vreg_or(
+        &mut self,
+        ok: Value,
+        r: u8,
+        v: Value,
+        h: Helper<C>,
+        args: [Value; 3],
+    ) -> Result<(), Infallible> {
+        self.emit_set_vreg_or(ok, r, v, h, args);
+        Ok(())
+    }
+    fn val_or(&mut self, ok: Value, v: Value, h: Helper<C>, args: [Value; 3]) -> Result<Value, Infallible> {
+        Ok(self.emit_val_or(ok, v, h, args))
     }
     fn call(&mut self, h: Helper<C>, args: [Value; 3]) -> Result<Value, Infallible> {
         Ok(self.emit_call(h, args))
