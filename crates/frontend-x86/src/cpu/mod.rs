@@ -10,6 +10,7 @@ pub(crate) mod step;
 use std::sync::Arc;
 
 use lyrebird_isa::cpu::{CodePage, Event};
+use lyrebird_isa::host::{Status, flag};
 use lyrebird_isa::lines::{CpuLines, IRQ};
 use lyrebird_isa::state::REGS;
 use lyrebird_isa::{Core, Cpu, MemOp, Rmw, V128, Visitor};
@@ -66,8 +67,9 @@ impl Default for X87 {
 pub struct X86Cpu {
     /// JIT-visible state. Segment bases and RFLAGS are in its registers ([`crate::regs`]).
     pub core: Core,
-    /// Media control and status.
+    /// Media control and status. While guest code runs the host holds a part of the status ([`X86Cpu::mxcsr`]).
     pub mxcsr: u32,
+    pub(crate) status: Status,
     /// Current privilege level.
     pub cpl: u8,
     /// Segment registers by [`Seg`], without their bases. Changed through [`X86Cpu::set_segment`].
@@ -137,6 +139,7 @@ impl X86Cpu {
             core,
             // What follows is `reset`'s to fill in.
             mxcsr: 0,
+            status: Status::default(),
             cpl: 0,
             segs: [Segment::NULL; 6],
             ldtr: (Segment::NULL, 0),
@@ -251,11 +254,18 @@ impl X86Cpu {
         }
     }
 
+    /// MXCSR, with what the host holds of it.
+    pub fn mxcsr(&mut self) -> u32 {
+        self.collect_status();
+        self.mxcsr
+    }
+
     /// Sets MXCSR. Bits that are reserved are the caller's concern.
     pub fn set_mxcsr(&mut self, v: u32) {
-        let masks = (self.mxcsr ^ v) & 0x1f80;
+        let control = (self.mxcsr ^ v) & !flag::ALL;
         self.mxcsr = v;
-        if masks != 0 {
+        self.status.clear();
+        if control != 0 {
             self.context_changed();
         }
     }
@@ -330,6 +340,16 @@ unsafe impl Cpu for X86Cpu {
     }
     fn take_dirty_code(&mut self) -> Option<(u64, u64)> {
         self.mmu.take_dirty_code()
+    }
+    fn enter_guest(&mut self) -> bool {
+        self.status.enter(self.mxcsr)
+    }
+    fn leave_guest(&mut self) {
+        self.collect_status();
+        self.status.leave();
+    }
+    fn collect_status(&mut self) {
+        self.mxcsr |= self.status.raised();
     }
     fn aux_state(&self) -> [u64; 2] {
         [self.mxcsr as u64, 0]

@@ -2,6 +2,8 @@
 
 use rustc_hash::FxHashMap;
 
+use lyrebird_isa::float;
+use lyrebird_isa::host::flag;
 use lyrebird_softmmu::ContextKey;
 
 use super::X86Cpu;
@@ -38,6 +40,8 @@ impl Mode {
     const LIMITED32: u64 = 1 << 29;
     /// CS's limit is below 64 KiB - 1.
     const LIMITED16: u64 = 1 << 30;
+    /// SSE computes on the host's unit.
+    const SSE_HOST: u64 = 1 << 31;
 
     /// Code size in bits: 16, 32 or 64.
     pub fn code_bits(self) -> u32 {
@@ -108,6 +112,12 @@ impl Mode {
     /// MXCSR unmasks an exception.
     pub fn sse_unmasked(self) -> bool {
         self.0 & Mode::SSE_UNMASKED != 0
+    }
+
+    /// MXCSR's control bits are those of the host at rest: nearest, nothing flushed, all exceptions masked. What SSE
+    /// computes is then the host's to compute.
+    pub fn sse_host(self) -> bool {
+        self.0 & Mode::SSE_HOST != 0
     }
 
     /// Something must be checked around every instruction: TF, breakpoints, alignment.
@@ -215,6 +225,7 @@ impl X86Cpu {
             | bit(c.cr0 & cr0::TS != 0, Mode::TASK_SWITCHED)
             | bit(c.cr4 & cr4::OSXSAVE != 0 && c.xcr0 & xcr0::AVX != 0, Mode::AVX)
             | bit(!self.mxcsr & 0x1f80 != 0, Mode::SSE_UNMASKED)
+            | bit(float::AVAILABLE && self.mxcsr & !flag::ALL == 0x1f80, Mode::SSE_HOST)
             | bit(self.needs_care(), Mode::CAREFUL)
             | bit(c.cr0 & cr0::PE != 0, Mode::PROTECTED)
             | bit(vm, Mode::V8086)

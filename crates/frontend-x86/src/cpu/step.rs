@@ -61,7 +61,11 @@ impl X86Cpu {
     pub fn execute(&mut self, bytes: &[u8]) -> bool {
         let pc = self.core.pc;
         let mode = self.mode.plain();
+        let entered = self.enter_guest();
         let (went, len) = decode::decode(bytes, pc, mode, Execute { cpu: self, pc });
+        if entered {
+            self.leave_guest();
+        }
         self.moved_on(went, pc, len as u64, mode)
     }
 

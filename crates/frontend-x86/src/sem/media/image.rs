@@ -39,7 +39,7 @@ pub(in crate::sem) fn ldmxcsr(cpu: &mut X86Cpu, at: At) -> Outcome<()> {
 /// STMXCSR.
 pub(in crate::sem) fn stmxcsr(cpu: &mut X86Cpu, at: At) -> Outcome<()> {
     let va = cpu.segmented(at.seg, at.offset, 4, true)?;
-    let v = cpu.mxcsr;
+    let v = cpu.mxcsr();
     cpu.put(va, &v.to_le_bytes())?;
     Ok(())
 }
@@ -80,7 +80,7 @@ pub(in crate::sem) fn fxsave(cpu: &mut X86Cpu, at: At) -> Outcome<()> {
         return Err(Fault::gp(0));
     }
     let mut image = cpu.x87.fx_image(at.how & LONG != 0).to_vec();
-    image[24..28].copy_from_slice(&cpu.mxcsr.to_le_bytes());
+    image[24..28].copy_from_slice(&cpu.mxcsr().to_le_bytes());
     image[28..32].copy_from_slice(&MXCSR_MASK.to_le_bytes());
     image.extend(cpu.vector_bytes(false, registers(at)));
     cpu.put(va, &image)?;
@@ -148,7 +148,7 @@ pub(in crate::sem) fn xsave(cpu: &mut X86Cpu, at: At) -> Outcome<()> {
         pieces.push((32, image[32..].to_vec()));
     }
     if asked & (xcr0::SSE | xcr0::AVX) != 0 {
-        let mxcsr = cpu.mxcsr as u64 | (MXCSR_MASK as u64) << 32;
+        let mxcsr = cpu.mxcsr() as u64 | (MXCSR_MASK as u64) << 32;
         pieces.push((24, mxcsr.to_le_bytes().to_vec()));
     }
     if asked & xcr0::SSE != 0 {

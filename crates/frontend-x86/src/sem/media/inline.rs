@@ -1,8 +1,8 @@
-//! The frequent integer operations, which need no helper.
+//! The frequent operations, which need no helper: of integers, and of numbers where MXCSR lets the host compute.
 
 use iced_x86::{EncodingKind, Mnemonic, OpKind};
 use lyrebird_isa::ops::{Lane, VBin};
-use lyrebird_isa::{Emit, Sem, Size, Visitor};
+use lyrebird_isa::{Emit, FBin, FUn, Float, Part, Sem, Size, Visitor};
 
 use super::access;
 use crate::X86Cpu;
@@ -10,30 +10,129 @@ use crate::decode::Insn;
 use crate::operand::{Gpr, Mem};
 use crate::sem::{Decoded, consts};
 
-/// Operation and lanes by the number that `Sem`s have it in const generics; whether the operands change places.
-const fn operation(n: u8) -> (VBin, Lane, bool) {
+/// What an operation by its number is, which `Sem`s have in const generics.
+#[derive(Clone, Copy)]
+enum Kind {
+    /// Of integers; whether the operands change places.
+    Int(VBin, Lane, bool),
+    /// Of numbers, on the host's unit.
+    Float(FBin, Float, Part),
+    /// Of the second source alone, on the host's unit.
+    Unary(FUn, Float, Part),
+}
+
+/// The first number of an operation on the host's unit: below are four of each [`FBin`], of scalars and vectors.
+const FLOATS: u8 = 20;
+/// The first number of square roots.
+const ROOTS: u8 = FLOATS + 24;
+
+const fn int(op: VBin, lane: Lane) -> Kind {
+    Kind::Int(op, lane, false)
+}
+
+const fn operation(n: u8) -> Kind {
     match n {
-        0 => (VBin::And, Lane::D, false),
-        1 => (VBin::Or, Lane::D, false),
-        2 => (VBin::Xor, Lane::D, false),
-        3 => (VBin::Bic, Lane::D, true),
-        4 => (VBin::Add, Lane::B, false),
-        5 => (VBin::Add, Lane::H, false),
-        6 => (VBin::Add, Lane::S, false),
-        7 => (VBin::Add, Lane::D, false),
-        8 => (VBin::Sub, Lane::B, false),
-        9 => (VBin::Sub, Lane::H, false),
-        10 => (VBin::Sub, Lane::S, false),
-        11 => (VBin::Sub, Lane::D, false),
-        12 => (VBin::CmpEq, Lane::B, false),
-        13 => (VBin::CmpEq, Lane::H, false),
-        14 => (VBin::CmpEq, Lane::S, false),
-        15 => (VBin::CmpGt, Lane::B, false),
-        16 => (VBin::CmpGt, Lane::H, false),
-        17 => (VBin::CmpGt, Lane::S, false),
-        18 => (VBin::Umin, Lane::B, false),
-        _ => (VBin::Umax, Lane::B, false),
+        0 => int(VBin::And, Lane::D),
+        1 => int(VBin::Or, Lane::D),
+        2 => int(VBin::Xor, Lane::D),
+        3 => Kind::Int(VBin::Bic, Lane::D, true),
+        4 => int(VBin::Add, Lane::B),
+        5 => int(VBin::Add, Lane::H),
+        6 => int(VBin::Add, Lane::S),
+        7 => int(VBin::Add, Lane::D),
+        8 => int(VBin::Sub, Lane::B),
+        9 => int(VBin::Sub, Lane::H),
+        10 => int(VBin::Sub, Lane::S),
+        11 => int(VBin::Sub, Lane::D),
+        12 => int(VBin::CmpEq, Lane::B),
+        13 => int(VBin::CmpEq, Lane::H),
+        14 => int(VBin::CmpEq, Lane::S),
+        15 => int(VBin::CmpGt, Lane::B),
+        16 => int(VBin::CmpGt, Lane::H),
+        17 => int(VBin::CmpGt, Lane::S),
+        18 => int(VBin::Umin, Lane::B),
+        19 => int(VBin::Umax, Lane::B),
+        FLOATS..ROOTS => {
+            let op = match (n - FLOATS) / 4 {
+                0 => FBin::Add,
+                1 => FBin::Sub,
+                2 => FBin::Mul,
+                3 => FBin::Div,
+                4 => FBin::Min,
+                _ => FBin::Max,
+            };
+            Kind::Float(op, format(n), part(n))
+        }
+        48 => Kind::Unary(FUn::Convert, Float::D, Part::Low),
+        49 => Kind::Unary(FUn::Convert, Float::S, Part::Low),
+        50 => Kind::Unary(FUn::Convert, Float::D, Part::All),
+        51 => Kind::Unary(FUn::Convert, Float::S, Part::All),
+        52 => Kind::Unary(FUn::FromInt32, Float::D, Part::All),
+        53 => Kind::Unary(FUn::FromInt32, Float::S, Part::All),
+        _ => Kind::Unary(FUn::Sqrt, format(n), part(n)),
     }
+}
+
+/// Of the four forms: PS, PD, SS, SD.
+const fn format(n: u8) -> Float {
+    if n & 1 == 0 { Float::S } else { Float::D }
+}
+
+const fn part(n: u8) -> Part {
+    if n & 2 == 0 { Part::All } else { Part::Low }
+}
+
+/// log2 of the bytes of a second source in memory.
+const fn log2(n: u8) -> u32 {
+    match operation(n) {
+        Kind::Float(_, f, Part::Low) | Kind::Unary(FUn::Sqrt, f, Part::Low) => f.bits().trailing_zeros() - 3,
+        Kind::Unary(FUn::Convert, f, Part::Low) => f.other().bits().trailing_zeros() - 3,
+        // Two elements become wider.
+        Kind::Unary(FUn::Convert | FUn::FromInt32, Float::D, Part::All) => 3,
+        _ => 4,
+    }
+}
+
+/// Operations on the host's unit.
+fn float(m: Mnemonic) -> Option<u8> {
+    use Mnemonic as M;
+    Some(match m {
+        M::Addps | M::Vaddps => FLOATS,
+        M::Addpd | M::Vaddpd => FLOATS + 1,
+        M::Addss | M::Vaddss => FLOATS + 2,
+        M::Addsd | M::Vaddsd => FLOATS + 3,
+        M::Subps | M::Vsubps => FLOATS + 4,
+        M::Subpd | M::Vsubpd => FLOATS + 5,
+        M::Subss | M::Vsubss => FLOATS + 6,
+        M::Subsd | M::Vsubsd => FLOATS + 7,
+        M::Mulps | M::Vmulps => FLOATS + 8,
+        M::Mulpd | M::Vmulpd => FLOATS + 9,
+        M::Mulss | M::Vmulss => FLOATS + 10,
+        M::Mulsd | M::Vmulsd => FLOATS + 11,
+        M::Divps | M::Vdivps => FLOATS + 12,
+        M::Divpd | M::Vdivpd => FLOATS + 13,
+        M::Divss | M::Vdivss => FLOATS + 14,
+        M::Divsd | M::Vdivsd => FLOATS + 15,
+        M::Minps | M::Vminps => FLOATS + 16,
+        M::Minpd | M::Vminpd => FLOATS + 17,
+        M::Minss | M::Vminss => FLOATS + 18,
+        M::Minsd | M::Vminsd => FLOATS + 19,
+        M::Maxps | M::Vmaxps => FLOATS + 20,
+        M::Maxpd | M::Vmaxpd => FLOATS + 21,
+        M::Maxss | M::Vmaxss => FLOATS + 22,
+        M::Maxsd | M::Vmaxsd => FLOATS + 23,
+        M::Sqrtps | M::Vsqrtps => ROOTS,
+        M::Sqrtpd | M::Vsqrtpd => ROOTS + 1,
+        M::Sqrtss | M::Vsqrtss => ROOTS + 2,
+        M::Sqrtsd | M::Vsqrtsd => ROOTS + 3,
+        M::Cvtss2sd | M::Vcvtss2sd => 48,
+        M::Cvtsd2ss | M::Vcvtsd2ss => 49,
+        M::Cvtps2pd | M::Vcvtps2pd => 50,
+        M::Cvtpd2ps | M::Vcvtpd2ps => 51,
+        M::Cvtdq2pd | M::Vcvtdq2pd => 52,
+        M::Cvtdq2ps | M::Vcvtdq2ps => 53,
+        _ => return None,
+    })
 }
 
 fn number(m: Mnemonic) -> Option<u8> {
@@ -65,7 +164,7 @@ fn number(m: Mnemonic) -> Option<u8> {
 
 /// How far a result reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reach {
+pub(super) enum Reach {
     /// 128 bits; the upper half stays.
     Legacy,
     /// 128 bits; the upper half is cleared.
@@ -76,12 +175,18 @@ enum Reach {
 
 #[inline(always)]
 fn apply<const N: u8, E: Emit<Cpu = X86Cpu>>(e: &mut E, a: E::Vec, b: E::Vec) -> E::Vec {
-    let (op, lane, swap) = operation(N);
-    if swap { e.vbin(op, lane, b, a) } else { e.vbin(op, lane, a, b) }
+    let (r, f, p) = match operation(N) {
+        Kind::Int(op, lane, true) => return e.vbin(op, lane, b, a),
+        Kind::Int(op, lane, false) => return e.vbin(op, lane, a, b),
+        Kind::Float(op, f, p) => (e.fbin(op, f, p, a, b), f, p),
+        Kind::Unary(op, f, p) => (e.fun(op, f, p, b), f, p),
+    };
+    // Above a scalar the first source stays.
+    if p == Part::Low { e.vmerge(f.lane(), a, r) } else { r }
 }
 
 #[inline(always)]
-fn clear_upper<E: Emit<Cpu = X86Cpu>>(e: &mut E, d: u8) {
+pub(super) fn clear_upper<E: Emit<Cpu = X86Cpu>>(e: &mut E, d: u8) {
     let zero = e.imm(0);
     let zero = e.vsplat(Lane::D, zero);
     e.set_vreg(16 + d, zero);
@@ -130,8 +235,9 @@ impl<const N: u8> Sem<X86Cpu> for FromMemory<N> {
     fn sem<E: Emit<Cpu = X86Cpu>>(&self, e: &mut E) -> Result<(), E::Fault> {
         let (d, a) = (self.m.reg.0, self.m.reg2.0);
         let wide = self.reach == Reach::Vex256;
-        let va = self.m.linear(e, if wide { 32 } else { 16 }, false)?;
-        let m = access(Size::B16, self.reach == Reach::Legacy);
+        let bytes = 1 << log2(N);
+        let va = self.m.linear(e, if wide { 32 } else { bytes }, false)?;
+        let m = access(Size::from_log2(log2(N)), self.reach == Reach::Legacy && bytes == 16);
         let b = e.vload(m, va)?;
         let lo = e.vreg(a);
         let lo = apply::<N, E>(e, lo, b);
@@ -156,7 +262,9 @@ impl<const N: u8> Sem<X86Cpu> for FromMemory<N> {
 
 /// Picks the `Sem` of an instruction of this file.
 pub(super) fn decode<V: Visitor<X86Cpu>>(x: &Insn<'_>, v: V) -> Decoded<V> {
-    let (Some(n), OpKind::Register) = (number(x.mnemonic()), x.i.op_kind(0)) else { return Err(v) };
+    let host = x.mode.sse_host();
+    let n = number(x.mnemonic()).or_else(|| if host { float(x.mnemonic()) } else { None });
+    let (Some(n), OpKind::Register) = (n, x.i.op_kind(0)) else { return Err(v) };
     let r = x.i.op_register(0);
     let reach = match x.i.encoding() {
         _ if r.is_mm() => return Err(v),
@@ -165,8 +273,18 @@ pub(super) fn decode<V: Visitor<X86Cpu>>(x: &Insn<'_>, v: V) -> Decoded<V> {
         _ => Reach::Legacy,
     };
     let d = x.number(0);
-    let (a, second) = if reach == Reach::Legacy { (d, 1) } else { (x.number(1), 2) };
-    Ok(consts!(n, [0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18] 19 => |N| {
+    // Halves are on their own, but where elements change their width.
+    if reach == Reach::Vex256 && (50..=52).contains(&n)
+        || n == 51 && (x.i.op_register(1).is_ymm() || x.i.memory_size().size() == 32)
+    {
+        return Err(v);
+    }
+    let second = x.i.op_count() - 1;
+    let a = if reach == Reach::Legacy || second == 1 { d } else { x.number(1) };
+    Ok(consts!(n, [
+        0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39
+        40 41 42 43 44 45 46 47 48 49 50 51 52
+    ] 53 => |N| {
         if x.is_mem(second) {
             v.visit(FromMemory::<N> { m: x.mem().with(Gpr(d)).with2(Gpr(a)), reach })
         } else {

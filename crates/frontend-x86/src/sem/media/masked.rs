@@ -2,6 +2,7 @@
 
 use iced_x86::{Mnemonic, OpKind, Register};
 use lyrebird_fp::x86::sse::Env;
+use lyrebird_isa::host::quiet;
 use lyrebird_isa::{Size, V128, Visitor, Width};
 
 use super::lanes::{lane, with};
@@ -168,7 +169,7 @@ pub(in crate::sem) fn store_halves(cpu: &mut X86Cpu, at: At) -> Outcome<()> {
     let wide = at.how & WIDE != 0;
     let mut env = Env::new(cpu.mxcsr);
     let imm = (at.how >> THIRD) as u8;
-    let v = convert::halves(&mut env, cpu.ymm(at.reg), imm, wide);
+    let v = quiet(|| convert::halves(&mut env, cpu.ymm(at.reg), imm, wide));
     let n = if wide { 16 } else { 8 };
     let va = cpu.segmented(at.seg, at.offset, n as u64, true)?;
     let old = cpu.mxcsr;

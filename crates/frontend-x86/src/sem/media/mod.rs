@@ -13,12 +13,14 @@ mod avx;
 mod convert;
 mod float;
 mod fma;
+mod host;
 pub(super) mod image;
 mod inline;
 mod int;
 mod lanes;
 pub(super) mod masked;
 mod moves;
+mod packed;
 mod sha;
 mod shuffle;
 mod strings;
@@ -27,6 +29,7 @@ mod tests;
 
 use iced_x86::{CpuidFeature, EncodingKind, Mnemonic, OpKind, Register};
 use lyrebird_fp::x86::sse::Env;
+use lyrebird_isa::host::quiet;
 use lyrebird_isa::{Emit, Helper, MemOp, Reg, Sem, Size, V128, Visitor};
 
 use super::{Decoded, undefined};
@@ -315,15 +318,15 @@ extern "C" fn run(cpu: &mut X86Cpu, what: u64, lo: u64, hi: u64) -> u64 {
     let mut env = Env::new(cpu.mxcsr);
     let r = match action(w.op) {
         Action::Half(f) => [f(&half(0)), if x.wide { f(&half(1)) } else { V128::default() }],
-        Action::FpHalf(f) => {
+        Action::FpHalf(f) => quiet(|| {
             let lo = f(&mut env, &half(0));
             [lo, if x.wide { f(&mut env, &half(1)) } else { V128::default() }]
-        }
+        }),
         Action::Whole(f) => f(&x),
-        Action::FpWhole(f) => f(&mut env, &x),
+        Action::FpWhole(f) => quiet(|| f(&mut env, &x)),
         Action::Value(f) | Action::Flags(f) => return f(&x),
         Action::FpValue(f) | Action::FpFlags(f) => {
-            let v = f(&mut env, &x);
+            let v = quiet(|| f(&mut env, &x));
             cpu.retire_sse(&env);
             return v;
         }
@@ -549,6 +552,14 @@ pub fn decode<V: Visitor<X86Cpu>>(x: &Insn<'_>, v: V) -> Decoded<V> {
     if op == NONE {
         return Err(v);
     }
+    let v = match packed::decode(x, v) {
+        Ok(out) => return Ok(out),
+        Err(v) => v,
+    };
+    let v = match host::decode(x, op, v) {
+        Ok(out) => return Ok(out),
+        Err(v) => v,
+    };
     Ok(row(x, op, v))
 }
 
