@@ -129,8 +129,8 @@ impl Bench {
         core.vregs = before.v.map(V128);
         core.regs[..28].copy_from_slice(&before.x);
         core.set_reg(Reg(31), SP);
-        self.cpu.fp.fpsr = 0;
-        self.cpu.fp.fpcr = 0;
+        self.cpu.set_fpsr(0);
+        self.cpu.set_fpcr(0);
         let mode = Mode(0xffff_ffff_ffff << 16);
         let bytes = word.to_le_bytes();
         if !ArmCpu::decode(&bytes, PC, mode.0, Run(&mut self.cpu)).0 {

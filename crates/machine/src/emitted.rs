@@ -204,22 +204,25 @@ fn check(name: &str, now: &str) {
 
 #[test]
 fn a64() {
-    // User code, with all features that the default CPU has.
-    let mode = CpuModel::max().features << 16;
+    // User code, with all features that the default CPU has, and FPCR clear.
+    let mode = CpuModel::max().features << 16 | 1 << 5;
     assert!(ArmMode(mode).el() == 0 && !ArmMode(mode).fp_trapped() && !ArmMode(mode).careful());
+    assert!(ArmMode(mode).fp_host());
     check("a64", &table::<ArmCpu>("corpus-a64", mode));
 }
 
 #[test]
 fn x86_64() {
-    // 64-bit user code with AVX: CPL 3, FS and GS with bases, protected, long, and the CPU model's number.
+    // 64-bit user code with AVX: CPL 3, FS and GS with bases, protected, long, MXCSR as after
+    // reset, and the CPU model's number.
     let fs_gs = 1 << (4 + Seg::Fs as u64) | 1 << (4 + Seg::Gs as u64);
     let mode = (0..4)
-        .map(|model| 2 | 1 << 3 | fs_gs | 1 << 19 | 1 << 22 | 1 << 24 | model << 26)
+        .map(|model| 2 | 1 << 3 | fs_gs | 1 << 19 | 1 << 22 | 1 << 24 | 1 << 31 | model << 26)
         .find(|m| X86Mode(*m).has(Feature::Avx2))
         .expect("a model with AVX2");
     let m = X86Mode(mode);
     assert!(m.code64() && m.user() && m.avx() && m.long() && !m.careful() && !m.sse_undefined());
+    assert!(m.sse_host());
     assert!(m.flat(Seg::Ds) && !m.flat(Seg::Fs) && !m.checked(Seg::Ds));
     check("x86-64", &table::<X86Cpu>("corpus-x86-64", mode));
 }

@@ -33,11 +33,11 @@ fn translate<V: Visitor<ArmCpu>>(row: &Row, w: Word, pc: u64, mode: Mode, v: V) 
         Group::Ldst => table::ldst::translate(i, w, pc, v),
         Group::LdstAtomic => table::ldst_atomic::translate(i, w, pc, v),
         Group::LdstSimd => table::ldst_simd::translate(i, w, pc, v),
-        Group::Fp => table::fp::translate(i, w, pc, v),
+        Group::Fp => table::fp::translate(i, w, pc, mode, v),
         Group::SimdCopy => table::simd_copy::translate(i, w, pc, v),
         Group::SimdInt => table::simd_int::translate(i, w, pc, v),
         Group::SimdShift => table::simd_shift::translate(i, w, pc, v),
-        Group::SimdFp => table::simd_fp::translate(i, w, pc, v),
+        Group::SimdFp => table::simd_fp::translate(i, w, pc, mode, v),
         Group::SimdCrypto => table::simd_crypto::translate(i, w, pc, v),
     }
 }

@@ -9,10 +9,12 @@ mod step;
 
 use std::sync::Arc;
 
+use lyrebird_fp::Flags;
 use lyrebird_isa::cpu::{CodePage, Event};
+use lyrebird_isa::host::{Status, flag};
 use lyrebird_isa::lines::CpuLines;
 use lyrebird_isa::state::{PAGE_MASK, tlb_index};
-use lyrebird_isa::{Core, Cpu, MemOp, Rmw, V128, Visitor};
+use lyrebird_isa::{Core, Cpu, MemOp, Rmw, V128, Visitor, float};
 use lyrebird_softmmu::walk::vmsa64::WalkFault;
 use lyrebird_softmmu::{MemError, Mmu, PhysMem};
 
@@ -37,6 +39,8 @@ impl Mode {
     const SP_SEL: u64 = 1 << 3;
     /// Every instruction goes through [`ArmCpu::execute_carefully`].
     const CAREFUL: u64 = 1 << 4;
+    /// Floating point computes on the host's unit.
+    const FP_HOST: u64 = 1 << 5;
 
     /// Exception level, bits 1 to 0.
     pub fn el(self) -> u8 {
@@ -59,6 +63,12 @@ impl Mode {
         self.0 & Mode::CAREFUL != 0
     }
 
+    /// FPCR is as the host's control word at rest, but for DN: nearest, nothing flushed, no alternative half precision.
+    /// What FP instructions compute is then the host's to compute, bit 5.
+    pub fn fp_host(self) -> bool {
+        self.0 & Mode::FP_HOST != 0
+    }
+
     /// Whether the CPU model has a feature; mask in bits 16 and up.
     pub fn has(self, f: Feature) -> bool {
         self.0 >> 16 & 1 << f as u8 != 0
@@ -74,14 +84,30 @@ pub struct FpState {
     pub fpsr: u64,
 }
 
+impl FpState {
+    /// FPCR.DN: NaN results are the default NaN.
+    const DN: u64 = 1 << 25;
+}
+
+/// Flags of FPSR and those of the host that are the same. Of a denormal operand the host alone has a flag: FPSR.IDC is of
+/// operands that were flushed.
+const SAME_FLAGS: [(u64, u32); 5] = [
+    (Flags::INVALID.0 as u64, flag::IE),
+    (Flags::DIV_BY_ZERO.0 as u64, flag::ZE),
+    (Flags::OVERFLOW.0 as u64, flag::OE),
+    (Flags::UNDERFLOW.0 as u64, flag::UE),
+    (Flags::INEXACT.0 as u64, flag::PE),
+];
+
 /// One ARM vCPU.
 #[derive(Debug)]
 #[repr(C)]
 pub struct ArmCpu {
     /// JIT-visible state.
     pub core: Core,
-    /// FPCR and FPSR.
+    /// FPCR and FPSR. While guest code runs the host holds a part of FPSR ([`ArmCpu::fpsr`]).
     pub fp: FpState,
+    pub(crate) status: Status,
     /// PSTATE without NZCV and DAIF. Changed through [`ArmCpu::set_pstate`].
     pub pstate: Pstate,
     /// System registers.
@@ -120,6 +146,7 @@ impl ArmCpu {
         let mut cpu = ArmCpu {
             core,
             fp: FpState::default(),
+            status: Status::default(),
             pstate: Pstate {
                 el: model.top_el,
                 sp_sel: true,
@@ -188,7 +215,34 @@ impl ArmCpu {
         if self.needs_care() {
             m |= Mode::CAREFUL;
         }
+        if float::AVAILABLE && self.fp.fpcr & !FpState::DN == 0 {
+            m |= Mode::FP_HOST;
+        }
         self.mode = m;
+    }
+
+    /// FPSR, with what the host holds of it.
+    pub fn fpsr(&mut self) -> u64 {
+        self.collect_status();
+        self.fp.fpsr
+    }
+
+    /// Sets FPSR.
+    pub fn set_fpsr(&mut self, v: u64) {
+        self.fp.fpsr = v;
+        self.status.clear();
+    }
+
+    /// Sets FPCR. Whether that has changed the mode.
+    pub fn set_fpcr(&mut self, v: u64) -> bool {
+        self.fp.fpcr = v;
+        let mode = self.mode;
+        self.update_mode();
+        if self.mode == mode {
+            return false;
+        }
+        self.context_changed();
+        true
     }
 
     /// Records the undefined-instruction exception for `word`. `known`: the encoding has a row in the table but
@@ -276,6 +330,19 @@ unsafe impl Cpu for ArmCpu {
     }
     fn take_dirty_code(&mut self) -> Option<(u64, u64)> {
         self.mmu.take_dirty_code()
+    }
+    fn enter_guest(&mut self) -> bool {
+        let known = SAME_FLAGS.iter().filter(|(f, _)| self.fp.fpsr & f != 0);
+        self.status.enter(known.fold(flag::DE, |m, (_, host)| m | host))
+    }
+    fn leave_guest(&mut self) {
+        self.collect_status();
+        self.status.leave();
+    }
+    fn collect_status(&mut self) {
+        let raised = self.status.raised();
+        let new = SAME_FLAGS.iter().filter(|(_, host)| raised & host != 0);
+        self.fp.fpsr |= new.fold(0, |m, (f, _)| m | f);
     }
     fn aux_state(&self) -> [u64; 2] {
         [self.fp.fpcr, self.fp.fpsr]

@@ -41,7 +41,12 @@ impl ArmCpu {
     /// False if it raised an exception, which has then been taken.
     pub fn execute(&mut self, word: u32) -> bool {
         let pc = self.core.pc;
-        decode::plain(Word(word), pc, Mode(self.mode()), Execute { cpu: self, pc })
+        let entered = self.enter_guest();
+        let done = decode::plain(Word(word), pc, Mode(self.mode()), Execute { cpu: self, pc });
+        if entered {
+            self.leave_guest();
+        }
+        done
     }
 
     /// Fetches and executes one instruction. False if an exception was taken instead of its completing.

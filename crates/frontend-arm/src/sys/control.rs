@@ -139,11 +139,11 @@ pub(super) static ROWS: &[SysReg] = &[
         .set(0, Write::Call(|c, v| c.pstate.ssbs = v & spsr::SSBS != 0)),
     SysReg::new("FPCR", [3, 3, 4, 4, 0])
         .get(0, Read::Call(|c| c.fp.fpcr))
-        .set(0, Write::Call(|c, v| c.fp.fpcr = v & fpcr_mask(c)))
+        .set(0, Write::MayFault(ArmCpu::write_fpcr))
         .fp(),
     SysReg::new("FPSR", [3, 3, 4, 4, 1])
-        .get(0, Read::Call(|c| c.fp.fpsr))
-        .set(0, Write::Call(|c, v| c.fp.fpsr = v & FPSR_RW))
+        .get(0, Read::Call(|c| c.fpsr()))
+        .set(0, Write::Call(|c, v| c.set_fpsr(v & FPSR_RW)))
         .fp(),
     // Registers of higher levels.
     kept("SP_EL1", [3, 4, 4, 1, 0], 2, regs::sp_el(1)),
@@ -172,6 +172,13 @@ fn fpcr_mask(c: &ArmCpu) -> u64 {
 const FPSR_RW: u64 = 1 << 27 | 0x9f;
 
 impl ArmCpu {
+    /// MSR FPCR: code is left where that changes the mode.
+    fn write_fpcr(&mut self, v: u64) {
+        if self.set_fpcr(v & fpcr_mask(self)) {
+            self.leave_completed();
+        }
+    }
+
     fn set_sctlr_el1(&mut self, v: u64) {
         let new = SysRegs::sctlr_value(&self.model, v);
         let old = std::mem::replace(&mut self.sys.sctlr[1], new);

@@ -198,8 +198,8 @@ impl Guest {
         cpu.core.pc = s.pc;
         cpu.core.excl_addr = TAG_NONE;
         cpu.core.set_reg(regs::TPIDR_EL0, 0);
-        cpu.fp.fpsr = s.fpsr;
-        cpu.fp.fpcr = s.fpcr;
+        cpu.set_fpsr(s.fpsr);
+        cpu.set_fpcr(s.fpcr);
     }
 
     /// The registers, also after an exception was taken to EL1.
@@ -330,13 +330,14 @@ impl Guest {
         self.load(words);
         self.enter(s);
         let blocks = self.blocks(words);
-        match self.regions.run(&mut self.cpu, blocks)? {
-            RegionExit::Fault => {
-                let pc = self.cpu.core.pc;
-                self.cpu.take_fault(pc);
-            }
-            _ if self.go_on(8 * MAX_WORDS) => {}
-            exit => return Err(Some(format!("exit {exit:?} at {:#x}, and no end", self.cpu.core.pc))),
+        let exit = self.regions.run(&mut self.cpu, blocks)?;
+        if exit == RegionExit::Fault {
+            let pc = self.cpu.core.pc;
+            self.cpu.take_fault(pc);
+        }
+        // An instruction that left because it has changed the mode is complete.
+        if self.cpu.pstate.el == 0 && !self.go_on(8 * MAX_WORDS) {
+            return Err(Some(format!("exit {exit:?} at {:#x}, and no end", self.cpu.core.pc)));
         }
         Ok(self.finish(true))
     }

@@ -3,6 +3,7 @@
 
 mod bytes;
 mod guest;
+mod host;
 mod record;
 #[path = "../../../jit/tests/shared/region.rs"]
 mod region;

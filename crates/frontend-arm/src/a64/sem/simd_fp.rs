@@ -8,10 +8,12 @@ use lyrebird_isa::{Emit, Helper, Lane, Sem, VBin, Visitor};
 use super::fp::call::{
     FpCall, Operands, convert_helper, lanes_helper, pairs_helper, reduce_helper, scalar_helper,
 };
+use super::fp::host::{self, shape};
 use super::fp::ops::{Arg, FpOp, FromSigned, FromUnsigned, Rint, RintExact, ToSigned, ToUnsigned};
 use super::{flags, undefined};
 use crate::ArmCpu;
 use crate::a64::word::Word;
+use crate::cpu::Mode;
 
 /// Number of lanes of a vector of bits 30 (`Q`) and 22 (`sz`); `None` where reserved.
 fn lanes(w: Word) -> Option<u32> {
@@ -37,43 +39,49 @@ fn single_or_double(
 }
 
 /// `O` lane by lane, on as many lanes as the arrangement has.
-fn vector<V: Visitor<ArmCpu>, O: FpOp>(w: Word, pc: u64, p: Operands, v: V) -> V::Out {
+fn vector<V: Visitor<ArmCpu>, O: FpOp>(w: Word, pc: u64, p: Operands, mode: Mode, v: V) -> V::Out {
     let Some(n) = lanes(w) else { return undefined::unallocated(w, pc, v) };
-    let h = single_or_double(w, lanes_helper::<F32, O>(), lanes_helper::<F64, O>());
-    v.visit(FpCall::new(h, p.lanes(n)))
+    let (p, s, d) = (p.lanes(n), lanes_helper::<F32, O>(), lanes_helper::<F64, O>());
+    match (w.bit(22), w.bit(30)) {
+        (true, _) => host::visit::<V, F64, O, { shape::ALL }>(d, p, mode, v),
+        (false, true) => host::visit::<V, F32, O, { shape::ALL }>(s, p, mode, v),
+        (false, false) => host::visit::<V, F32, O, { shape::HALF }>(s, p, mode, v),
+    }
 }
 
 /// `O` on the lowest lane.
-fn scalar<V: Visitor<ArmCpu>, O: FpOp>(w: Word, p: Operands, v: V) -> V::Out {
-    let h = single_or_double(w, scalar_helper::<F32, O>(), scalar_helper::<F64, O>());
-    v.visit(FpCall::new(h, p))
+fn scalar<V: Visitor<ArmCpu>, O: FpOp>(w: Word, p: Operands, mode: Mode, v: V) -> V::Out {
+    match w.bit(22) {
+        true => host::visit::<V, F64, O, { shape::LOW }>(scalar_helper::<F64, O>(), p, mode, v),
+        false => host::visit::<V, F32, O, { shape::LOW }>(scalar_helper::<F32, O>(), p, mode, v),
+    }
 }
 
 /// Three registers of the same type.
-pub fn same<V: Visitor<ArmCpu>, O: FpOp>(w: Word, pc: u64, v: V) -> V::Out {
-    vector::<V, O>(w, pc, registers(w), v)
+pub fn same<V: Visitor<ArmCpu>, O: FpOp>(w: Word, pc: u64, mode: Mode, v: V) -> V::Out {
+    vector::<V, O>(w, pc, registers(w), mode, v)
 }
 
 /// Three scalars of the same type.
-pub fn same_scalar<V: Visitor<ArmCpu>, O: FpOp>(w: Word, _pc: u64, v: V) -> V::Out {
-    scalar::<V, O>(w, registers(w), v)
+pub fn same_scalar<V: Visitor<ArmCpu>, O: FpOp>(w: Word, _pc: u64, mode: Mode, v: V) -> V::Out {
+    scalar::<V, O>(w, registers(w), mode, v)
 }
 
 /// Pairwise on the concatenation of Vm and Vn.
-pub fn pairs<V: Visitor<ArmCpu>, O: FpOp>(w: Word, pc: u64, v: V) -> V::Out {
+pub fn pairs<V: Visitor<ArmCpu>, O: FpOp>(w: Word, pc: u64, _mode: Mode, v: V) -> V::Out {
     let Some(n) = lanes(w) else { return undefined::unallocated(w, pc, v) };
     let h = single_or_double(w, pairs_helper::<F32, O>(), pairs_helper::<F64, O>());
     v.visit(FpCall::new(h, registers(w).lanes(n)))
 }
 
 /// Pairwise on the two elements of Vn.
-pub fn pair_scalar<V: Visitor<ArmCpu>, O: FpOp>(w: Word, _pc: u64, v: V) -> V::Out {
+pub fn pair_scalar<V: Visitor<ArmCpu>, O: FpOp>(w: Word, _pc: u64, _mode: Mode, v: V) -> V::Out {
     let h = single_or_double(w, reduce_helper::<F32, O>(), reduce_helper::<F64, O>());
     v.visit(FpCall::new(h, Operands::new(w.d(), w.n(), 0).lanes(2)))
 }
 
 /// Across the four singles of Vn.
-pub fn across<V: Visitor<ArmCpu>, O: FpOp>(w: Word, _pc: u64, v: V) -> V::Out {
+pub fn across<V: Visitor<ArmCpu>, O: FpOp>(w: Word, _pc: u64, _mode: Mode, v: V) -> V::Out {
     v.visit(FpCall::new(reduce_helper::<F32, O>(), Operands::new(w.d(), w.n(), 0).lanes(4)))
 }
 
@@ -89,28 +97,30 @@ fn by_element(w: Word) -> Option<Operands> {
 }
 
 /// Vector by element.
-pub fn element<V: Visitor<ArmCpu>, O: FpOp>(w: Word, pc: u64, v: V) -> V::Out {
+pub fn element<V: Visitor<ArmCpu>, O: FpOp>(w: Word, pc: u64, mode: Mode, v: V) -> V::Out {
     match by_element(w) {
-        Some(p) => vector::<V, O>(w, pc, p, v),
+        Some(p) => vector::<V, O>(w, pc, p, mode, v),
         None => undefined::unallocated(w, pc, v),
     }
 }
 
 /// Scalar by element.
-pub fn element_scalar<V: Visitor<ArmCpu>, O: FpOp>(w: Word, pc: u64, v: V) -> V::Out {
+pub fn element_scalar<V: Visitor<ArmCpu>, O: FpOp>(w: Word, pc: u64, mode: Mode, v: V) -> V::Out {
     let Some(p) = by_element(w) else { return undefined::unallocated(w, pc, v) };
-    let h = single_or_double(w, lanes_helper::<F32, O>(), lanes_helper::<F64, O>());
-    v.visit(FpCall::new(h, p))
+    match w.bit(22) {
+        true => host::visit::<V, F64, O, { shape::LOW }>(lanes_helper::<F64, O>(), p, mode, v),
+        false => host::visit::<V, F32, O, { shape::LOW }>(lanes_helper::<F32, O>(), p, mode, v),
+    }
 }
 
 /// Two-register miscellaneous.
-pub fn misc<V: Visitor<ArmCpu>, O: FpOp>(w: Word, pc: u64, v: V) -> V::Out {
-    vector::<V, O>(w, pc, Operands::new(w.d(), w.n(), 0), v)
+pub fn misc<V: Visitor<ArmCpu>, O: FpOp>(w: Word, pc: u64, mode: Mode, v: V) -> V::Out {
+    vector::<V, O>(w, pc, Operands::new(w.d(), w.n(), 0), mode, v)
 }
 
 /// Two-register miscellaneous, scalar.
-pub fn misc_scalar<V: Visitor<ArmCpu>, O: FpOp>(w: Word, _pc: u64, v: V) -> V::Out {
-    scalar::<V, O>(w, Operands::new(w.d(), w.n(), 0), v)
+pub fn misc_scalar<V: Visitor<ArmCpu>, O: FpOp>(w: Word, _pc: u64, mode: Mode, v: V) -> V::Out {
+    scalar::<V, O>(w, Operands::new(w.d(), w.n(), 0), mode, v)
 }
 
 /// Rounding of FCVT* and FRINT* with U clear: bits 12 and 23.
@@ -119,13 +129,13 @@ fn rounding(w: Word) -> Arg {
 }
 
 /// FRINT* (vector).
-pub fn frint<V: Visitor<ArmCpu>>(w: Word, pc: u64, v: V) -> V::Out {
+pub fn frint<V: Visitor<ArmCpu>>(w: Word, pc: u64, mode: Mode, v: V) -> V::Out {
     let p = Operands::new(w.d(), w.n(), 0);
     match (w.bit(29), w.bit(12), w.bit(23)) {
-        (false, ..) => vector::<V, Rint>(w, pc, p.arg(rounding(w)), v),
-        (true, false, _) => vector::<V, Rint>(w, pc, p.arg(Arg::AWAY), v),
-        (true, true, false) => vector::<V, RintExact>(w, pc, p.arg(Arg::FPCR), v),
-        (true, true, true) => vector::<V, Rint>(w, pc, p.arg(Arg::FPCR), v),
+        (false, ..) => vector::<V, Rint>(w, pc, p.arg(rounding(w)), mode, v),
+        (true, false, _) => vector::<V, Rint>(w, pc, p.arg(Arg::AWAY), mode, v),
+        (true, true, false) => vector::<V, RintExact>(w, pc, p.arg(Arg::FPCR), mode, v),
+        (true, true, true) => vector::<V, Rint>(w, pc, p.arg(Arg::FPCR), mode, v),
     }
 }
 
@@ -136,36 +146,36 @@ fn conversion(w: Word) -> Operands {
 }
 
 /// FCVT* to integers (vector); U selects unsigned.
-pub fn to_int<V: Visitor<ArmCpu>>(w: Word, pc: u64, v: V) -> V::Out {
+pub fn to_int<V: Visitor<ArmCpu>>(w: Word, pc: u64, mode: Mode, v: V) -> V::Out {
     match w.bit(29) {
-        false => vector::<V, ToSigned>(w, pc, conversion(w), v),
-        true => vector::<V, ToUnsigned>(w, pc, conversion(w), v),
+        false => vector::<V, ToSigned>(w, pc, conversion(w), mode, v),
+        true => vector::<V, ToUnsigned>(w, pc, conversion(w), mode, v),
     }
 }
 
 /// FCVT* to an integer (scalar).
-pub fn to_int_scalar<V: Visitor<ArmCpu>>(w: Word, _pc: u64, v: V) -> V::Out {
+pub fn to_int_scalar<V: Visitor<ArmCpu>>(w: Word, _pc: u64, mode: Mode, v: V) -> V::Out {
     match w.bit(29) {
-        false => scalar::<V, ToSigned>(w, conversion(w), v),
-        true => scalar::<V, ToUnsigned>(w, conversion(w), v),
+        false => scalar::<V, ToSigned>(w, conversion(w), mode, v),
+        true => scalar::<V, ToUnsigned>(w, conversion(w), mode, v),
     }
 }
 
 /// SCVTF and UCVTF (vector).
-pub fn from_int<V: Visitor<ArmCpu>>(w: Word, pc: u64, v: V) -> V::Out {
+pub fn from_int<V: Visitor<ArmCpu>>(w: Word, pc: u64, mode: Mode, v: V) -> V::Out {
     let p = Operands::new(w.d(), w.n(), 0);
     match w.bit(29) {
-        false => vector::<V, FromSigned>(w, pc, p, v),
-        true => vector::<V, FromUnsigned>(w, pc, p, v),
+        false => vector::<V, FromSigned>(w, pc, p, mode, v),
+        true => vector::<V, FromUnsigned>(w, pc, p, mode, v),
     }
 }
 
 /// SCVTF and UCVTF (scalar).
-pub fn from_int_scalar<V: Visitor<ArmCpu>>(w: Word, _pc: u64, v: V) -> V::Out {
+pub fn from_int_scalar<V: Visitor<ArmCpu>>(w: Word, _pc: u64, mode: Mode, v: V) -> V::Out {
     let p = Operands::new(w.d(), w.n(), 0);
     match w.bit(29) {
-        false => scalar::<V, FromSigned>(w, p, v),
-        true => scalar::<V, FromUnsigned>(w, p, v),
+        false => scalar::<V, FromSigned>(w, p, mode, v),
+        true => scalar::<V, FromUnsigned>(w, p, mode, v),
     }
 }
 
@@ -190,7 +200,7 @@ fn fixed<V: Visitor<ArmCpu>, O: FpOp>(w: Word, pc: u64, is_scalar: bool, v: V) -
 }
 
 /// FCVTZS and FCVTZU (vector, fixed-point).
-pub fn to_fixed<V: Visitor<ArmCpu>>(w: Word, pc: u64, v: V) -> V::Out {
+pub fn to_fixed<V: Visitor<ArmCpu>>(w: Word, pc: u64, _mode: Mode, v: V) -> V::Out {
     match w.bit(29) {
         false => fixed::<V, ToSigned>(w, pc, false, v),
         true => fixed::<V, ToUnsigned>(w, pc, false, v),
@@ -198,7 +208,7 @@ pub fn to_fixed<V: Visitor<ArmCpu>>(w: Word, pc: u64, v: V) -> V::Out {
 }
 
 /// FCVTZS and FCVTZU (scalar, fixed-point).
-pub fn to_fixed_scalar<V: Visitor<ArmCpu>>(w: Word, pc: u64, v: V) -> V::Out {
+pub fn to_fixed_scalar<V: Visitor<ArmCpu>>(w: Word, pc: u64, _mode: Mode, v: V) -> V::Out {
     match w.bit(29) {
         false => fixed::<V, ToSigned>(w, pc, true, v),
         true => fixed::<V, ToUnsigned>(w, pc, true, v),
@@ -206,7 +216,7 @@ pub fn to_fixed_scalar<V: Visitor<ArmCpu>>(w: Word, pc: u64, v: V) -> V::Out {
 }
 
 /// SCVTF and UCVTF (vector, fixed-point).
-pub fn from_fixed<V: Visitor<ArmCpu>>(w: Word, pc: u64, v: V) -> V::Out {
+pub fn from_fixed<V: Visitor<ArmCpu>>(w: Word, pc: u64, _mode: Mode, v: V) -> V::Out {
     match w.bit(29) {
         false => fixed::<V, FromSigned>(w, pc, false, v),
         true => fixed::<V, FromUnsigned>(w, pc, false, v),
@@ -214,7 +224,7 @@ pub fn from_fixed<V: Visitor<ArmCpu>>(w: Word, pc: u64, v: V) -> V::Out {
 }
 
 /// SCVTF and UCVTF (scalar, fixed-point).
-pub fn from_fixed_scalar<V: Visitor<ArmCpu>>(w: Word, pc: u64, v: V) -> V::Out {
+pub fn from_fixed_scalar<V: Visitor<ArmCpu>>(w: Word, pc: u64, _mode: Mode, v: V) -> V::Out {
     match w.bit(29) {
         false => fixed::<V, FromSigned>(w, pc, true, v),
         true => fixed::<V, FromUnsigned>(w, pc, true, v),
@@ -227,7 +237,7 @@ fn halves(w: Word, lanes: u32) -> Operands {
 }
 
 /// FCVTL, FCVTL2.
-pub fn fcvtl<V: Visitor<ArmCpu>>(w: Word, _pc: u64, v: V) -> V::Out {
+pub fn fcvtl<V: Visitor<ArmCpu>>(w: Word, _pc: u64, _mode: Mode, v: V) -> V::Out {
     match w.bit(22) {
         false => v.visit(FpCall::new(convert_helper::<F16, F32, false>(), halves(w, 4))),
         true => v.visit(FpCall::new(convert_helper::<F32, F64, false>(), halves(w, 2))),
@@ -235,7 +245,7 @@ pub fn fcvtl<V: Visitor<ArmCpu>>(w: Word, _pc: u64, v: V) -> V::Out {
 }
 
 /// FCVTN, FCVTN2.
-pub fn fcvtn<V: Visitor<ArmCpu>>(w: Word, _pc: u64, v: V) -> V::Out {
+pub fn fcvtn<V: Visitor<ArmCpu>>(w: Word, _pc: u64, _mode: Mode, v: V) -> V::Out {
     match w.bit(22) {
         false => v.visit(FpCall::new(convert_helper::<F32, F16, false>(), halves(w, 4))),
         true => v.visit(FpCall::new(convert_helper::<F64, F32, false>(), halves(w, 2))),
@@ -243,12 +253,12 @@ pub fn fcvtn<V: Visitor<ArmCpu>>(w: Word, _pc: u64, v: V) -> V::Out {
 }
 
 /// FCVTXN, FCVTXN2 (vector).
-pub fn fcvtxn<V: Visitor<ArmCpu>>(w: Word, _pc: u64, v: V) -> V::Out {
+pub fn fcvtxn<V: Visitor<ArmCpu>>(w: Word, _pc: u64, _mode: Mode, v: V) -> V::Out {
     v.visit(FpCall::new(convert_helper::<F64, F32, true>(), halves(w, 2)))
 }
 
 /// FCVTXN (scalar).
-pub fn fcvtxn_scalar<V: Visitor<ArmCpu>>(w: Word, _pc: u64, v: V) -> V::Out {
+pub fn fcvtxn_scalar<V: Visitor<ArmCpu>>(w: Word, _pc: u64, _mode: Mode, v: V) -> V::Out {
     v.visit(FpCall::new(convert_helper::<F64, F32, true>(), Operands::new(w.d(), w.n(), 0)))
 }
 
@@ -277,12 +287,12 @@ impl<const D: bool, const Q: bool, const ABS: bool> Sem<ArmCpu> for SignVector<D
 }
 
 /// FABS (vector).
-pub fn fabs<V: Visitor<ArmCpu>>(w: Word, pc: u64, v: V) -> V::Out {
+pub fn fabs<V: Visitor<ArmCpu>>(w: Word, pc: u64, _mode: Mode, v: V) -> V::Out {
     sign::<V, true>(w, pc, v)
 }
 
 /// FNEG (vector).
-pub fn fneg<V: Visitor<ArmCpu>>(w: Word, pc: u64, v: V) -> V::Out {
+pub fn fneg<V: Visitor<ArmCpu>>(w: Word, pc: u64, _mode: Mode, v: V) -> V::Out {
     sign::<V, false>(w, pc, v)
 }
 

@@ -4,7 +4,7 @@ use super::rows;
 use crate::a64::sem::fp::{self, compare, int, moves, ops};
 
 rows! {
-    group Fp, fp true;
+    group Fp, fp true, mode;
     implemented {
         FMOV_reg [Base] "fmov" "000111100t100000010000nnnnnddddd" => moves::fmov_reg;
         FABS [Base] "fabs" "000111100t100000110000nnnnnddddd" => moves::fabs;

@@ -6,7 +6,7 @@ use crate::a64::sem::fp::ops;
 use crate::a64::sem::simd_fp;
 
 rows! {
-    group SimdFp, fp true;
+    group SimdFp, fp true, mode;
     implemented {
         FMAXNM_vec [Base] "fmaxnm" "0q0011100s1mmmmm110001nnnnnddddd" => simd_fp::same::<_, ops::MaxNum>;
         FMLA_vec [Base] "fmla" "0q0011100s1mmmmm110011nnnnnddddd" => simd_fp::same::<_, ops::Madd>;

@@ -3,7 +3,7 @@
 use super::rows;
 use crate::a64::sem::simd_int::inline::{self, binary, binary_d, logic, logic1, unary, unary_d};
 use crate::a64::sem::simd_int::lanewise::{scalar, scalar_element, vector, vector_element};
-use crate::a64::sem::simd_int::{across, long, misc, narrow, pairwise, three_same};
+use crate::a64::sem::simd_int::{across, long, misc, narrow, packed, pairwise, three_same};
 use crate::a64::sem::simd_lane::sizes::{B, BHS, BHSD, D, HS};
 
 rows! {
@@ -52,17 +52,17 @@ rows! {
         SUB_vec [Base] "sub" "0q101110ss1mmmmm100001nnnnnddddd" => binary::<inline::Sub, BHSD, _>;
         CMTST_vec [Base] "cmtst" "0q001110ss1mmmmm100011nnnnnddddd" => binary::<inline::CmTst, BHSD, _>;
         CMEQ_vec [Base] "cmeq" "0q101110ss1mmmmm100011nnnnnddddd" => binary::<inline::CmEq, BHSD, _>;
-        MLA_vec [Base] "mla" "0q001110ss1mmmmm100101nnnnnddddd" => vector::<three_same::Mla, BHS, _>;
-        MLS_vec [Base] "mls" "0q101110ss1mmmmm100101nnnnnddddd" => vector::<three_same::Mls, BHS, _>;
-        MUL_vec [Base] "mul" "0q001110ss1mmmmm100111nnnnnddddd" => vector::<three_same::Mul, BHS, _>;
+        MLA_vec [Base] "mla" "0q001110ss1mmmmm100101nnnnnddddd" => packed::mla::<BHS, _>;
+        MLS_vec [Base] "mls" "0q101110ss1mmmmm100101nnnnnddddd" => packed::mls::<BHS, _>;
+        MUL_vec [Base] "mul" "0q001110ss1mmmmm100111nnnnnddddd" => packed::mul::<BHS, _>;
         PMUL_vec [Base] "pmul" "0q101110ss1mmmmm100111nnnnnddddd" => vector::<three_same::Pmul, B, _>;
-        SMAXP_vec [Base] "smaxp" "0q001110ss1mmmmm101001nnnnnddddd" => pairwise::maxp;
-        UMAXP_vec [Base] "umaxp" "0q101110ss1mmmmm101001nnnnnddddd" => pairwise::maxp;
-        SMINP_vec [Base] "sminp" "0q001110ss1mmmmm101011nnnnnddddd" => pairwise::minp;
-        UMINP_vec [Base] "uminp" "0q101110ss1mmmmm101011nnnnnddddd" => pairwise::minp;
+        SMAXP_vec [Base] "smaxp" "0q001110ss1mmmmm101001nnnnnddddd" => packed::maxp;
+        UMAXP_vec [Base] "umaxp" "0q101110ss1mmmmm101001nnnnnddddd" => packed::maxp;
+        SMINP_vec [Base] "sminp" "0q001110ss1mmmmm101011nnnnnddddd" => packed::minp;
+        UMINP_vec [Base] "uminp" "0q101110ss1mmmmm101011nnnnnddddd" => packed::minp;
         SQDMULH_vec [Base] "sqdmulh" "0q001110ss1mmmmm101101nnnnnddddd" => vector::<three_same::Qdmulh, HS, _>;
         SQRDMULH_vec [Base] "sqrdmulh" "0q101110ss1mmmmm101101nnnnnddddd" => vector::<three_same::Qrdmulh, HS, _>;
-        ADDP_vec [Base] "addp" "0q001110ss1mmmmm101111nnnnnddddd" => pairwise::addp;
+        ADDP_vec [Base] "addp" "0q001110ss1mmmmm101111nnnnnddddd" => packed::addp;
         SQRDMLAH_vec [Rdm] "sqrdmlah" "0q101110ss0mmmmm100001nnnnnddddd" => vector::<three_same::Qrdmlah, HS, _>;
         SQRDMLSH_vec [Rdm] "sqrdmlsh" "0q101110ss0mmmmm100011nnnnnddddd" => vector::<three_same::Qrdmlsh, HS, _>;
         // Three registers of the same type, scalar.
@@ -91,14 +91,14 @@ rows! {
         SQRDMLAH_scalar [Rdm] "sqrdmlah" "01111110ss0mmmmm100001nnnnnddddd" => scalar::<three_same::Qrdmlah, HS, _>;
         SQRDMLSH_scalar [Rdm] "sqrdmlsh" "01111110ss0mmmmm100011nnnnnddddd" => scalar::<three_same::Qrdmlsh, HS, _>;
         // Three registers of different types.
-        SADDL [Base] "saddl" "0q001110ss1mmmmm000000nnnnnddddd" => long::vector::<long::Addl, BHS, _>;
-        UADDL [Base] "uaddl" "0q101110ss1mmmmm000000nnnnnddddd" => long::vector::<long::Addl, BHS, _>;
-        SADDW [Base] "saddw" "0q001110ss1mmmmm000100nnnnnddddd" => long::wide_add::<false, _>;
-        UADDW [Base] "uaddw" "0q101110ss1mmmmm000100nnnnnddddd" => long::wide_add::<false, _>;
-        SSUBL [Base] "ssubl" "0q001110ss1mmmmm001000nnnnnddddd" => long::vector::<long::Subl, BHS, _>;
-        USUBL [Base] "usubl" "0q101110ss1mmmmm001000nnnnnddddd" => long::vector::<long::Subl, BHS, _>;
-        SSUBW [Base] "ssubw" "0q001110ss1mmmmm001100nnnnnddddd" => long::wide_add::<true, _>;
-        USUBW [Base] "usubw" "0q101110ss1mmmmm001100nnnnnddddd" => long::wide_add::<true, _>;
+        SADDL [Base] "saddl" "0q001110ss1mmmmm000000nnnnnddddd" => packed::addl;
+        UADDL [Base] "uaddl" "0q101110ss1mmmmm000000nnnnnddddd" => packed::addl;
+        SADDW [Base] "saddw" "0q001110ss1mmmmm000100nnnnnddddd" => packed::addw;
+        UADDW [Base] "uaddw" "0q101110ss1mmmmm000100nnnnnddddd" => packed::addw;
+        SSUBL [Base] "ssubl" "0q001110ss1mmmmm001000nnnnnddddd" => packed::subl;
+        USUBL [Base] "usubl" "0q101110ss1mmmmm001000nnnnnddddd" => packed::subl;
+        SSUBW [Base] "ssubw" "0q001110ss1mmmmm001100nnnnnddddd" => packed::subw;
+        USUBW [Base] "usubw" "0q101110ss1mmmmm001100nnnnnddddd" => packed::subw;
         SABAL [Base] "sabal" "0q001110ss1mmmmm010100nnnnnddddd" => long::vector::<long::Abal, BHS, _>;
         UABAL [Base] "uabal" "0q101110ss1mmmmm010100nnnnnddddd" => long::vector::<long::Abal, BHS, _>;
         SABDL [Base] "sabdl" "0q001110ss1mmmmm011100nnnnnddddd" => long::vector::<long::Abdl, BHS, _>;
@@ -107,12 +107,12 @@ rows! {
         RADDHN [Base] "raddhn" "0q101110ss1mmmmm010000nnnnnddddd" => narrow::add_high::<false, _>;
         SUBHN [Base] "subhn" "0q001110ss1mmmmm011000nnnnnddddd" => narrow::add_high::<true, _>;
         RSUBHN [Base] "rsubhn" "0q101110ss1mmmmm011000nnnnnddddd" => narrow::add_high::<true, _>;
-        SMLAL_vec [Base] "smlal" "0q001110ss1mmmmm100000nnnnnddddd" => long::vector::<long::Mlal, BHS, _>;
-        UMLAL_vec [Base] "umlal" "0q101110ss1mmmmm100000nnnnnddddd" => long::vector::<long::Mlal, BHS, _>;
-        SMLSL_vec [Base] "smlsl" "0q001110ss1mmmmm101000nnnnnddddd" => long::vector::<long::Mlsl, BHS, _>;
-        UMLSL_vec [Base] "umlsl" "0q101110ss1mmmmm101000nnnnnddddd" => long::vector::<long::Mlsl, BHS, _>;
-        SMULL_vec [Base] "smull" "0q001110ss1mmmmm110000nnnnnddddd" => long::vector::<long::Mull, BHS, _>;
-        UMULL_vec [Base] "umull" "0q101110ss1mmmmm110000nnnnnddddd" => long::vector::<long::Mull, BHS, _>;
+        SMLAL_vec [Base] "smlal" "0q001110ss1mmmmm100000nnnnnddddd" => packed::mlal;
+        UMLAL_vec [Base] "umlal" "0q101110ss1mmmmm100000nnnnnddddd" => packed::mlal;
+        SMLSL_vec [Base] "smlsl" "0q001110ss1mmmmm101000nnnnnddddd" => packed::mlsl;
+        UMLSL_vec [Base] "umlsl" "0q101110ss1mmmmm101000nnnnnddddd" => packed::mlsl;
+        SMULL_vec [Base] "smull" "0q001110ss1mmmmm110000nnnnnddddd" => packed::mull;
+        UMULL_vec [Base] "umull" "0q101110ss1mmmmm110000nnnnnddddd" => packed::mull;
         SQDMLAL_vec [Base] "sqdmlal" "0q001110ss1mmmmm100100nnnnnddddd" => long::vector::<long::Qdmlal, HS, _>;
         SQDMLAL_scalar [Base] "sqdmlal" "01011110ss1mmmmm100100nnnnnddddd" => long::scalar::<long::Qdmlal, _>;
         SQDMLSL_vec [Base] "sqdmlsl" "0q001110ss1mmmmm101100nnnnnddddd" => long::vector::<long::Qdmlsl, HS, _>;
@@ -121,9 +121,9 @@ rows! {
         SQDMULL_scalar [Base] "sqdmull" "01011110ss1mmmmm110100nnnnnddddd" => long::scalar::<long::Qdmull, _>;
         PMULL_8 [Base] "pmull" "0q001110001mmmmm111000nnnnnddddd" => long::vector::<long::Pmull, B, _>;
         // Two-register miscellaneous.
-        REV64_vec [Base] "rev64" "0q001110ss100000000010nnnnnddddd" => misc::rev::<8, _>;
-        REV32_vec [Base] "rev32" "0q101110ss100000000010nnnnnddddd" => misc::rev::<4, _>;
-        REV16_vec [Base] "rev16" "0q001110ss100000000110nnnnnddddd" => misc::rev::<2, _>;
+        REV64_vec [Base] "rev64" "0q001110ss100000000010nnnnnddddd" => packed::rev::<8, _>;
+        REV32_vec [Base] "rev32" "0q101110ss100000000010nnnnnddddd" => packed::rev::<4, _>;
+        REV16_vec [Base] "rev16" "0q001110ss100000000110nnnnnddddd" => packed::rev::<2, _>;
         SADDLP [Base] "saddlp" "0q001110ss100000001010nnnnnddddd" => misc::addlp::<false, _>;
         SADALP [Base] "sadalp" "0q001110ss100000011010nnnnnddddd" => misc::addlp::<true, _>;
         UADDLP [Base] "uaddlp" "0q101110ss100000001010nnnnnddddd" => misc::addlp::<false, _>;
@@ -138,7 +138,7 @@ rows! {
         SQNEG_scalar [Base] "sqneg" "01111110ss100000011110nnnnnddddd" => scalar::<misc::Qneg, BHSD, _>;
         CLS_vec [Base] "cls" "0q001110ss100000010010nnnnnddddd" => vector::<misc::Cls, BHS, _>;
         CLZ_vec [Base] "clz" "0q101110ss100000010010nnnnnddddd" => vector::<misc::Clz, BHS, _>;
-        CNT [Base] "cnt" "0q001110ss100000010110nnnnnddddd" => vector::<misc::Cnt, B, _>;
+        CNT [Base] "cnt" "0q001110ss100000010110nnnnnddddd" => packed::cnt;
         NOT [Base] "not" "0q10111000100000010110nnnnnddddd" => logic1::<inline::Not, _>;
         RBIT_vec [Base] "rbit" "0q10111001100000010110nnnnnddddd" => misc::rbit;
         CMGT_zero [Base] "cmgt" "0q001110ss100000100010nnnnnddddd" => unary::<inline::CmGt0, BHSD, _>;
@@ -151,7 +151,7 @@ rows! {
         CMLE_zero_scalar [Base] "cmle" "0111111011100000100110nnnnnddddd" => unary_d::<inline::CmLe0, _>;
         CMLT_zero [Base] "cmlt" "0q001110ss100000101010nnnnnddddd" => unary::<inline::CmLt0, BHSD, _>;
         CMLT_zero_scalar [Base] "cmlt" "0101111011100000101010nnnnnddddd" => unary_d::<inline::CmLt0, _>;
-        ABS_vec [Base] "abs" "0q001110ss100000101110nnnnnddddd" => vector::<misc::Abs, BHSD, _>;
+        ABS_vec [Base] "abs" "0q001110ss100000101110nnnnnddddd" => packed::abs;
         ABS_scalar [Base] "abs" "01011110ss100000101110nnnnnddddd" => scalar::<misc::Abs, D, _>;
         NEG_vec [Base] "neg" "0q101110ss100000101110nnnnnddddd" => unary::<inline::Neg, BHSD, _>;
         NEG_scalar [Base] "neg" "0111111011100000101110nnnnnddddd" => unary_d::<inline::Neg, _>;
@@ -164,24 +164,24 @@ rows! {
         UQXTN [Base] "uqxtn" "0q101110ss100001010010nnnnnddddd" => narrow::qxtn::<false, _>;
         UQXTN_scalar [Base] "uqxtn" "01111110ss100001010010nnnnnddddd" => narrow::qxtn::<true, _>;
         // Across lanes, scalar pairwise.
-        SADDLV [Base] "saddlv" "0q001110ss110000001110nnnnnddddd" => across::fold::<across::Addlv, _>;
-        SMAXV [Base] "smaxv" "0q001110ss110000101010nnnnnddddd" => across::fold::<across::Maxv, _>;
-        SMINV [Base] "sminv" "0q001110ss110001101010nnnnnddddd" => across::fold::<across::Minv, _>;
-        UADDLV [Base] "uaddlv" "0q101110ss110000001110nnnnnddddd" => across::fold::<across::Addlv, _>;
-        UMAXV [Base] "umaxv" "0q101110ss110000101010nnnnnddddd" => across::fold::<across::Maxv, _>;
-        UMINV [Base] "uminv" "0q101110ss110001101010nnnnnddddd" => across::fold::<across::Minv, _>;
-        ADDV [Base] "addv" "0q001110ss110001101110nnnnnddddd" => across::fold::<across::Addv, _>;
+        SADDLV [Base] "saddlv" "0q001110ss110000001110nnnnnddddd" => across::addlv;
+        SMAXV [Base] "smaxv" "0q001110ss110000101010nnnnnddddd" => packed::smaxv;
+        SMINV [Base] "sminv" "0q001110ss110001101010nnnnnddddd" => packed::sminv;
+        UADDLV [Base] "uaddlv" "0q101110ss110000001110nnnnnddddd" => across::addlv;
+        UMAXV [Base] "umaxv" "0q101110ss110000101010nnnnnddddd" => packed::umaxv;
+        UMINV [Base] "uminv" "0q101110ss110001101010nnnnnddddd" => packed::uminv;
+        ADDV [Base] "addv" "0q001110ss110001101110nnnnnddddd" => packed::addv;
         ADDP_scalar [Base] "addp" "0101111011110001101110nnnnnddddd" => pairwise::addp_scalar;
         // By element.
-        SMLAL_elem [Base] "smlal" "0q001111sslmmmmm0010h0nnnnnddddd" => long::vector_element::<long::Mlal, _>;
-        SMLSL_elem [Base] "smlsl" "0q001111sslmmmmm0110h0nnnnnddddd" => long::vector_element::<long::Mlsl, _>;
-        SMULL_elem [Base] "smull" "0q001111sslmmmmm1010h0nnnnnddddd" => long::vector_element::<long::Mull, _>;
-        UMLAL_elem [Base] "umlal" "0q101111sslmmmmm0010h0nnnnnddddd" => long::vector_element::<long::Mlal, _>;
-        UMLSL_elem [Base] "umlsl" "0q101111sslmmmmm0110h0nnnnnddddd" => long::vector_element::<long::Mlsl, _>;
-        UMULL_elem [Base] "umull" "0q101111sslmmmmm1010h0nnnnnddddd" => long::vector_element::<long::Mull, _>;
-        MUL_elem [Base] "mul" "0q001111sslmmmmm1000h0nnnnnddddd" => vector_element::<three_same::Mul, _>;
-        MLA_elem [Base] "mla" "0q101111sslmmmmm0000h0nnnnnddddd" => vector_element::<three_same::Mla, _>;
-        MLS_elem [Base] "mls" "0q101111sslmmmmm0100h0nnnnnddddd" => vector_element::<three_same::Mls, _>;
+        SMLAL_elem [Base] "smlal" "0q001111sslmmmmm0010h0nnnnnddddd" => packed::mlal_element;
+        SMLSL_elem [Base] "smlsl" "0q001111sslmmmmm0110h0nnnnnddddd" => packed::mlsl_element;
+        SMULL_elem [Base] "smull" "0q001111sslmmmmm1010h0nnnnnddddd" => packed::mull_element;
+        UMLAL_elem [Base] "umlal" "0q101111sslmmmmm0010h0nnnnnddddd" => packed::mlal_element;
+        UMLSL_elem [Base] "umlsl" "0q101111sslmmmmm0110h0nnnnnddddd" => packed::mlsl_element;
+        UMULL_elem [Base] "umull" "0q101111sslmmmmm1010h0nnnnnddddd" => packed::mull_element;
+        MUL_elem [Base] "mul" "0q001111sslmmmmm1000h0nnnnnddddd" => packed::mul_element;
+        MLA_elem [Base] "mla" "0q101111sslmmmmm0000h0nnnnnddddd" => packed::mla_element;
+        MLS_elem [Base] "mls" "0q101111sslmmmmm0100h0nnnnnddddd" => packed::mls_element;
         SQDMLAL_elem [Base] "sqdmlal" "0q001111sslmmmmm0011h0nnnnnddddd" => long::vector_element::<long::Qdmlal, _>;
         SQDMLAL_elem_scalar [Base] "sqdmlal" "01011111sslmmmmm0011h0nnnnnddddd" => long::scalar_element::<long::Qdmlal, _>;
         SQDMLSL_elem [Base] "sqdmlsl" "0q001111sslmmmmm0111h0nnnnnddddd" => long::vector_element::<long::Qdmlsl, _>;

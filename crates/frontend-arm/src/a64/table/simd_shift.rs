@@ -8,14 +8,14 @@ use crate::a64::sem::simd_shift::{inline, length};
 rows! {
     group SimdShift, fp true;
     implemented {
-        SSHR_imm_vec [Base] "sshr" "0q0011110iiiiiii000001nnnnnddddd" => vector::<lanewise::Shr, _>;
-        SSHR_imm_scalar [Base] "sshr" "010111110iiiiiii000001nnnnnddddd" => scalar::<lanewise::Shr, _>;
-        USHR_imm_vec [Base] "ushr" "0q1011110iiiiiii000001nnnnnddddd" => inline::vector::<false, _>;
-        USHR_imm_scalar [Base] "ushr" "011111110iiiiiii000001nnnnnddddd" => inline::scalar::<false, _>;
-        SSRA_imm_vec [Base] "ssra" "0q0011110iiiiiii000101nnnnnddddd" => vector::<lanewise::Sra, _>;
-        SSRA_imm_scalar [Base] "ssra" "010111110iiiiiii000101nnnnnddddd" => scalar::<lanewise::Sra, _>;
-        USRA_imm_vec [Base] "usra" "0q1011110iiiiiii000101nnnnnddddd" => vector::<lanewise::Sra, _>;
-        USRA_imm_scalar [Base] "usra" "011111110iiiiiii000101nnnnnddddd" => scalar::<lanewise::Sra, _>;
+        SSHR_imm_vec [Base] "sshr" "0q0011110iiiiiii000001nnnnnddddd" => inline::vector;
+        SSHR_imm_scalar [Base] "sshr" "010111110iiiiiii000001nnnnnddddd" => inline::scalar;
+        USHR_imm_vec [Base] "ushr" "0q1011110iiiiiii000001nnnnnddddd" => inline::vector;
+        USHR_imm_scalar [Base] "ushr" "011111110iiiiiii000001nnnnnddddd" => inline::scalar;
+        SSRA_imm_vec [Base] "ssra" "0q0011110iiiiiii000101nnnnnddddd" => inline::vector;
+        SSRA_imm_scalar [Base] "ssra" "010111110iiiiiii000101nnnnnddddd" => inline::scalar;
+        USRA_imm_vec [Base] "usra" "0q1011110iiiiiii000101nnnnnddddd" => inline::vector;
+        USRA_imm_scalar [Base] "usra" "011111110iiiiiii000101nnnnnddddd" => inline::scalar;
         SRSHR_imm_vec [Base] "srshr" "0q0011110iiiiiii001001nnnnnddddd" => vector::<lanewise::Rshr, _>;
         SRSHR_imm_scalar [Base] "srshr" "010111110iiiiiii001001nnnnnddddd" => scalar::<lanewise::Rshr, _>;
         URSHR_imm_vec [Base] "urshr" "0q1011110iiiiiii001001nnnnnddddd" => vector::<lanewise::Rshr, _>;
@@ -26,8 +26,8 @@ rows! {
         URSRA_imm_scalar [Base] "ursra" "011111110iiiiiii001101nnnnnddddd" => scalar::<lanewise::Rsra, _>;
         SRI_imm_vec [Base] "sri" "0q1011110iiiiiii010001nnnnnddddd" => vector::<lanewise::Sri, _>;
         SRI_imm_scalar [Base] "sri" "011111110iiiiiii010001nnnnnddddd" => scalar::<lanewise::Sri, _>;
-        SHL_imm_vec [Base] "shl" "0q0011110iiiiiii010101nnnnnddddd" => inline::vector::<true, _>;
-        SHL_imm_scalar [Base] "shl" "010111110iiiiiii010101nnnnnddddd" => inline::scalar::<true, _>;
+        SHL_imm_vec [Base] "shl" "0q0011110iiiiiii010101nnnnnddddd" => inline::vector;
+        SHL_imm_scalar [Base] "shl" "010111110iiiiiii010101nnnnnddddd" => inline::scalar;
         SLI_imm_vec [Base] "sli" "0q1011110iiiiiii010101nnnnnddddd" => vector::<lanewise::Sli, _>;
         SLI_imm_scalar [Base] "sli" "011111110iiiiiii010101nnnnnddddd" => scalar::<lanewise::Sli, _>;
         SQSHLU_imm_vec [Base] "sqshlu" "0q1011110iiiiiii011001nnnnnddddd" => vector::<lanewise::Qshlu, _>;

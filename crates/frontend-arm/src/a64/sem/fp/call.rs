@@ -1,6 +1,7 @@
 //! The helpers that apply an operation to registers, and the one `Sem` type that calls them.
 
 use lyrebird_fp::{Env, Round};
+use lyrebird_isa::host::quiet;
 use lyrebird_isa::{Emit, Helper, Sem, V128};
 
 use super::ops::{Arg, Elem, FpOp};
@@ -39,7 +40,7 @@ impl Operands {
     }
 
     #[inline(always)]
-    fn byte(self, i: u32) -> usize {
+    pub(super) fn byte(self, i: u32) -> usize {
         (self.0 >> (8 * i)) as usize & 0xff
     }
 
@@ -52,6 +53,13 @@ impl Operands {
     #[inline(always)]
     pub fn get_arg(self) -> Arg {
         Arg((self.0 >> 48) as u16)
+    }
+
+    /// The index of Vm's element.
+    #[inline(always)]
+    pub fn element_index(self) -> Option<u8> {
+        let i = self.byte(5) as u8;
+        (i != 0xff).then_some(i)
     }
 
     /// Vd.
@@ -83,6 +91,7 @@ impl ArmCpu {
     /// The environment that FPCR and FPSR describe.
     #[inline(always)]
     pub(crate) fn fp_env(&self) -> Env {
+        // What the host holds of FPSR does not matter here: exceptions are added.
         Env::arm(self.fp.fpcr, self.fp.fpsr)
     }
 
@@ -112,7 +121,7 @@ extern "C" fn scalar<F: Elem, O: FpOp>(cpu: &mut ArmCpu, p: u64, _: u64, _: u64)
     let v = &cpu.core.vregs;
     let [a, b, c] = [p.n(), p.m(), p.c()].map(|r| F::of(v[r].0[0]));
     let mut env = cpu.fp_env();
-    let r = O::run::<F>(&mut env, a, b, c, p.get_arg());
+    let r = quiet(|| O::run::<F>(&mut env, a, b, c, p.get_arg()));
     cpu.core.vregs[p.d()] = V128([F::raw(r), 0]);
     cpu.fp_raise(env);
     0
@@ -124,12 +133,15 @@ extern "C" fn lanes<F: Elem, O: FpOp>(cpu: &mut ArmCpu, p: u64, _: u64, _: u64) 
     let (n, m, c) = (v[p.n()], v[p.m()], v[p.c()]);
     let (count, element) = (p.byte(4), p.byte(5));
     let mut env = cpu.fp_env();
-    let mut out = V128::default();
-    for i in 0..count {
-        let b = get::<F>(m, if element == 0xff { i } else { element });
-        let r = O::run::<F>(&mut env, get::<F>(n, i), b, get::<F>(c, i), p.get_arg());
-        put::<F>(&mut out, i, r);
-    }
+    let out = quiet(|| {
+        let mut out = V128::default();
+        for i in 0..count {
+            let b = get::<F>(m, if element == 0xff { i } else { element });
+            let r = O::run::<F>(&mut env, get::<F>(n, i), b, get::<F>(c, i), p.get_arg());
+            put::<F>(&mut out, i, r);
+        }
+        out
+    });
     cpu.core.vregs[p.d()] = out;
     cpu.fp_raise(env);
     0
@@ -141,12 +153,15 @@ extern "C" fn pairs<F: Elem, O: FpOp>(cpu: &mut ArmCpu, p: u64, _: u64, _: u64) 
     let (n, m) = (cpu.core.vregs[p.n()], cpu.core.vregs[p.m()]);
     let count = p.byte(4);
     let mut env = cpu.fp_env();
-    let mut out = V128::default();
-    for i in 0..count {
-        let (v, at) = if 2 * i < count { (n, 2 * i) } else { (m, 2 * i - count) };
-        let r = O::run::<F>(&mut env, get::<F>(v, at), get::<F>(v, at + 1), F::zero(false), p.get_arg());
-        put::<F>(&mut out, i, r);
-    }
+    let out = quiet(|| {
+        let mut out = V128::default();
+        for i in 0..count {
+            let (v, at) = if 2 * i < count { (n, 2 * i) } else { (m, 2 * i - count) };
+            let r = O::run::<F>(&mut env, get::<F>(v, at), get::<F>(v, at + 1), F::zero(false), p.get_arg());
+            put::<F>(&mut out, i, r);
+        }
+        out
+    });
     cpu.core.vregs[p.d()] = out;
     cpu.fp_raise(env);
     0
@@ -157,14 +172,16 @@ extern "C" fn reduce<F: Elem, O: FpOp>(cpu: &mut ArmCpu, p: u64, _: u64, _: u64)
     let p = Operands(p);
     let n = cpu.core.vregs[p.n()];
     let mut env = cpu.fp_env();
-    let mut pair = |a, b| O::run::<F>(&mut env, a, b, F::zero(false), Arg::NONE);
-    let lo = pair(get::<F>(n, 0), get::<F>(n, 1));
-    let r = if p.byte(4) == 4 {
-        let hi = pair(get::<F>(n, 2), get::<F>(n, 3));
-        pair(lo, hi)
-    } else {
-        lo
-    };
+    let r = quiet(|| {
+        let mut pair = |a, b| O::run::<F>(&mut env, a, b, F::zero(false), Arg::NONE);
+        let lo = pair(get::<F>(n, 0), get::<F>(n, 1));
+        if p.byte(4) == 4 {
+            let hi = pair(get::<F>(n, 2), get::<F>(n, 3));
+            pair(lo, hi)
+        } else {
+            lo
+        }
+    });
     cpu.core.vregs[p.d()] = V128([F::raw(r), 0]);
     cpu.fp_raise(env);
     0
@@ -178,12 +195,15 @@ extern "C" fn convert<S: Elem, D: Elem, const ODD: bool>(cpu: &mut ArmCpu, p: u6
     let (count, half) = (p.byte(4), p.byte(5) == 1);
     let mut env = cpu.fp_env();
     let mode = if ODD { Round::Odd } else { env.policy.round };
-    let mut out = V128::default();
     let first = if half && S::BITS < D::BITS { count } else { 0 };
-    for i in 0..count {
-        let r = lyrebird_fp::convert::<S, D>(&mut env, get::<S>(n, first + i), mode);
-        put::<D>(&mut out, i, r);
-    }
+    let mut out = quiet(|| {
+        let mut out = V128::default();
+        for i in 0..count {
+            let r = lyrebird_fp::convert::<S, D>(&mut env, get::<S>(n, first + i), mode);
+            put::<D>(&mut out, i, r);
+        }
+        out
+    });
     if half && S::BITS > D::BITS {
         out = V128([cpu.core.vregs[p.d()].0[0], out.0[0]]);
     }

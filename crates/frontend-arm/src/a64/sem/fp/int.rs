@@ -1,12 +1,14 @@
 //! Conversions between scalars and general registers.
 
 use lyrebird_fp::{F32, F64, IntType};
-use lyrebird_isa::{Emit, Helper, Reg, Sem, V128, Visitor, Width};
+use lyrebird_isa::host::quiet;
+use lyrebird_isa::{Cc, Emit, Float, Helper, Reg, Sem, V128, Visitor, Width};
 
 use super::ops::{Arg, Elem};
 use crate::ArmCpu;
 use crate::a64::sem::{flags, undefined};
 use crate::a64::word::Word;
+use crate::cpu::Mode;
 
 const fn int(sf: bool, signed: bool) -> IntType {
     IntType { bits: Width::sf(sf).bits(), signed }
@@ -23,7 +25,7 @@ extern "C" fn to_int<F: Elem, const SF: bool, const S: bool>(
     let a = F::of(cpu.core.vregs[(p & 31) as usize].0[0]);
     let mut env = cpu.fp_env();
     let mode = arg.round(&env);
-    let r = lyrebird_fp::to_fixed::<F>(&mut env, a, arg.frac(), int(SF, S), mode);
+    let r = quiet(|| lyrebird_fp::to_fixed::<F>(&mut env, a, arg.frac(), int(SF, S), mode));
     cpu.fp_raise(env);
     r
 }
@@ -37,7 +39,7 @@ extern "C" fn from_int<F: Elem, const SF: bool, const S: bool>(
 ) -> u64 {
     let mut env = cpu.fp_env();
     let mode = env.policy.round;
-    let r = lyrebird_fp::from_fixed::<F>(&mut env, x, (p >> 8 & 0xff) as u32, int(SF, S), mode);
+    let r = quiet(|| lyrebird_fp::from_fixed::<F>(&mut env, x, (p >> 8 & 0xff) as u32, int(SF, S), mode));
     cpu.core.vregs[(p & 31) as usize] = V128([F::raw(r), 0]);
     cpu.fp_raise(env);
     0
@@ -49,6 +51,62 @@ const fn to_helper<F: Elem, const SF: bool, const S: bool>() -> &'static Helper<
 
 const fn from_helper<F: Elem, const SF: bool, const S: bool>() -> &'static Helper<ArmCpu> {
     const { &Helper::fp(if S { "scvtf" } else { "ucvtf" }, from_int::<F, SF, S>) }
+}
+
+const fn float(double: bool) -> Float {
+    if double { Float::D } else { Float::S }
+}
+
+/// FCVTZS to a general register on the host's unit. What does not fit is the helper's: it saturates.
+#[derive(Clone, Copy, Debug)]
+pub struct TruncateHost<const D: bool, const SF: bool> {
+    d: Reg,
+    n: u8,
+}
+
+impl<const D: bool, const SF: bool> Sem<ArmCpu> for TruncateHost<D, SF> {
+    #[inline(always)]
+    fn sem<E: Emit<Cpu = ArmCpu>>(&self, e: &mut E) -> Result<(), E::Fault> {
+        let a = e.vreg(self.n);
+        let fits = e.ffits(float(D), Width::sf(SF), a);
+        let r = e.ftruncate(float(D), Width::sf(SF), a);
+        let args = [e.imm(self.n as u64 | (Arg::ZERO.0 as u64) << 16), e.imm(0), e.imm(0)];
+        let helper = if D { to_helper::<F64, SF, true>() } else { to_helper::<F32, SF, true>() };
+        let r = e.val_or(fits, r, *helper, args)?;
+        e.set_reg(self.d, r);
+        Ok(())
+    }
+}
+
+/// SCVTF, UCVTF of an integer in a general register on the host's unit. It takes signed integers of 64 bits; others are
+/// the helper's, which raises the same.
+#[derive(Clone, Copy, Debug)]
+pub struct FromHost<const D: bool, const SF: bool, const S: bool> {
+    n: Reg,
+    d: u8,
+}
+
+impl<const D: bool, const SF: bool, const S: bool> Sem<ArmCpu> for FromHost<D, SF, S> {
+    #[inline(always)]
+    fn sem<E: Emit<Cpu = ArmCpu>>(&self, e: &mut E) -> Result<(), E::Fault> {
+        let x = e.reg(self.n);
+        if SF && !S {
+            let r = e.ffrom_int(float(D), x);
+            let zero = e.imm(0);
+            let fits = e.cmp(Cc::Sle, Width::W64, zero, x);
+            let helper = if D { from_helper::<F64, SF, S>() } else { from_helper::<F32, SF, S>() };
+            let d = e.imm(self.d as u64);
+            return e.set_vreg_or(fits, self.d, r, *helper, [d, x, zero]);
+        }
+        let x = match (SF, S) {
+            (true, _) => x,
+            (false, true) => e.sext(Width::W32, x),
+            (false, false) => e.zext(Width::W32, x),
+        };
+        let r = e.ffrom_int(float(D), x);
+        e.set_vreg(self.d, r);
+        Ok(())
+    }
 }
 
 /// FCVT*S, FCVT*U to a general register.
@@ -90,31 +148,31 @@ impl Sem<ArmCpu> for FromGeneral {
 }
 
 /// FCVT* to an integer: bit 16 selects unsigned, bits 20 to 19 the rounding, bit 18 ties away.
-pub fn to_integer<V: Visitor<ArmCpu>>(w: Word, _pc: u64, v: V) -> V::Out {
+pub fn to_integer<V: Visitor<ArmCpu>>(w: Word, _pc: u64, mode: Mode, v: V) -> V::Out {
     let arg = match (w.bit(18), w.bits(19, 2)) {
         (true, _) => Arg::AWAY,
         (_, r) => Arg(r as u16),
     };
-    to_general(w, arg, v)
+    to_general(w, arg, mode, v)
 }
 
 /// FCVTZS and FCVTZU to fixed point.
-pub fn to_fixed<V: Visitor<ArmCpu>>(w: Word, pc: u64, v: V) -> V::Out {
+pub fn to_fixed<V: Visitor<ArmCpu>>(w: Word, pc: u64, mode: Mode, v: V) -> V::Out {
     match fraction_bits(w) {
-        Some(n) => to_general(w, Arg::ZERO.fbits(n), v),
+        Some(n) => to_general(w, Arg::ZERO.fbits(n), mode, v),
         None => undefined::unallocated(w, pc, v),
     }
 }
 
 /// SCVTF and UCVTF of an integer.
-pub fn from_integer<V: Visitor<ArmCpu>>(w: Word, _pc: u64, v: V) -> V::Out {
-    from_general(w, 0, v)
+pub fn from_integer<V: Visitor<ArmCpu>>(w: Word, _pc: u64, mode: Mode, v: V) -> V::Out {
+    from_general(w, 0, mode, v)
 }
 
 /// SCVTF and UCVTF of a fixed-point number.
-pub fn from_fixed<V: Visitor<ArmCpu>>(w: Word, pc: u64, v: V) -> V::Out {
+pub fn from_fixed<V: Visitor<ArmCpu>>(w: Word, pc: u64, mode: Mode, v: V) -> V::Out {
     match fraction_bits(w) {
-        Some(n) => from_general(w, n, v),
+        Some(n) => from_general(w, n, mode, v),
         None => undefined::unallocated(w, pc, v),
     }
 }
@@ -125,7 +183,11 @@ fn fraction_bits(w: Word) -> Option<u32> {
     (w.sf() || n <= 32).then_some(n)
 }
 
-fn to_general<V: Visitor<ArmCpu>>(w: Word, arg: Arg, v: V) -> V::Out {
+fn to_general<V: Visitor<ArmCpu>>(w: Word, arg: Arg, mode: Mode, v: V) -> V::Out {
+    if mode.fp_host() && arg == Arg::ZERO && !w.bit(16) {
+        let (d, n) = (w.rd(), w.n() as u8);
+        return flags!(w.bit(22), w.sf() => |D, SF| v.visit(TruncateHost::<D, SF> { d, n }));
+    }
     let helper = flags!(w.sf(), !w.bit(16) => |SF, S| match w.bit(22) {
         true => to_helper::<F64, SF, S>(),
         false => to_helper::<F32, SF, S>(),
@@ -133,7 +195,11 @@ fn to_general<V: Visitor<ArmCpu>>(w: Word, arg: Arg, v: V) -> V::Out {
     v.visit(ToGeneral { helper, arg: arg.0, d: w.rd(), n: w.n() as u8 })
 }
 
-fn from_general<V: Visitor<ArmCpu>>(w: Word, fbits: u32, v: V) -> V::Out {
+fn from_general<V: Visitor<ArmCpu>>(w: Word, fbits: u32, mode: Mode, v: V) -> V::Out {
+    if mode.fp_host() && fbits == 0 {
+        let (n, d) = (w.rn(), w.d() as u8);
+        return flags!(w.bit(22), w.sf(), !w.bit(16) => |D, SF, S| v.visit(FromHost::<D, SF, S> { n, d }));
+    }
     let helper = flags!(w.sf(), !w.bit(16) => |SF, S| match w.bit(22) {
         true => from_helper::<F64, SF, S>(),
         false => from_helper::<F32, SF, S>(),

@@ -5,6 +5,7 @@ use lyrebird_isa::{Bin, Cond, Emit, Reg, Sem, Visitor, Width};
 use crate::ArmCpu;
 use crate::a64::sem::flags;
 use crate::a64::word::Word;
+use crate::cpu::Mode;
 
 /// Writes a scalar: the rest of the register becomes zero.
 #[inline(always)]
@@ -44,19 +45,19 @@ impl<const D: bool, const CLEAR: bool, const FLIP: bool> Sem<ArmCpu> for SignSca
 }
 
 /// FMOV (register).
-pub fn fmov_reg<V: Visitor<ArmCpu>>(w: Word, _pc: u64, v: V) -> V::Out {
+pub fn fmov_reg<V: Visitor<ArmCpu>>(w: Word, _pc: u64, _mode: Mode, v: V) -> V::Out {
     let (d, n) = (w.d() as u8, w.n() as u8);
     flags!(w.bit(22) => |D| v.visit(SignScalar::<D, false, false> { d, n }))
 }
 
 /// FABS (scalar).
-pub fn fabs<V: Visitor<ArmCpu>>(w: Word, _pc: u64, v: V) -> V::Out {
+pub fn fabs<V: Visitor<ArmCpu>>(w: Word, _pc: u64, _mode: Mode, v: V) -> V::Out {
     let (d, n) = (w.d() as u8, w.n() as u8);
     flags!(w.bit(22) => |D| v.visit(SignScalar::<D, true, false> { d, n }))
 }
 
 /// FNEG (scalar).
-pub fn fneg<V: Visitor<ArmCpu>>(w: Word, _pc: u64, v: V) -> V::Out {
+pub fn fneg<V: Visitor<ArmCpu>>(w: Word, _pc: u64, _mode: Mode, v: V) -> V::Out {
     let (d, n) = (w.d() as u8, w.n() as u8);
     flags!(w.bit(22) => |D| v.visit(SignScalar::<D, false, true> { d, n }))
 }
@@ -78,7 +79,7 @@ impl Sem<ArmCpu> for FmovImm {
 }
 
 /// Constructor of [`FmovImm`].
-pub fn fmov_imm<V: Visitor<ArmCpu>>(w: Word, _pc: u64, v: V) -> V::Out {
+pub fn fmov_imm<V: Visitor<ArmCpu>>(w: Word, _pc: u64, _mode: Mode, v: V) -> V::Out {
     v.visit(FmovImm { bits: expand_imm(w.bits(13, 8), w.bit(22)), d: w.d() as u8 })
 }
 
@@ -117,7 +118,7 @@ impl<const D: bool> Sem<ArmCpu> for Fcsel<D> {
 }
 
 /// Constructor of [`Fcsel`].
-pub fn fcsel<V: Visitor<ArmCpu>>(w: Word, _pc: u64, v: V) -> V::Out {
+pub fn fcsel<V: Visitor<ArmCpu>>(w: Word, _pc: u64, _mode: Mode, v: V) -> V::Out {
     let (d, n, m, cond) = (w.d() as u8, w.n() as u8, w.m() as u8, Cond::from_bits(w.bits(12, 4)));
     flags!(w.bit(22) => |D| v.visit(Fcsel::<D> { d, n, m, cond }))
 }
@@ -165,24 +166,24 @@ impl<const SF: bool, const TOP: bool> Sem<ArmCpu> for FmovFromGeneral<SF, TOP> {
 }
 
 /// FMOV Wd, Sn and FMOV Xd, Dn.
-pub fn fmov_to_general<V: Visitor<ArmCpu>>(w: Word, _pc: u64, v: V) -> V::Out {
+pub fn fmov_to_general<V: Visitor<ArmCpu>>(w: Word, _pc: u64, _mode: Mode, v: V) -> V::Out {
     let (d, n) = (w.rd(), w.n() as u8);
     flags!(w.sf() => |SF| v.visit(FmovToGeneral::<SF, false> { d, n }))
 }
 
 /// FMOV Xd, Vn.D\[1\].
-pub fn fmov_top_to_general<V: Visitor<ArmCpu>>(w: Word, _pc: u64, v: V) -> V::Out {
+pub fn fmov_top_to_general<V: Visitor<ArmCpu>>(w: Word, _pc: u64, _mode: Mode, v: V) -> V::Out {
     v.visit(FmovToGeneral::<true, true> { d: w.rd(), n: w.n() as u8 })
 }
 
 /// FMOV Sd, Wn and FMOV Dd, Xn.
-pub fn fmov_from_general<V: Visitor<ArmCpu>>(w: Word, _pc: u64, v: V) -> V::Out {
+pub fn fmov_from_general<V: Visitor<ArmCpu>>(w: Word, _pc: u64, _mode: Mode, v: V) -> V::Out {
     let (d, n) = (w.d() as u8, w.rn());
     flags!(w.sf() => |SF| v.visit(FmovFromGeneral::<SF, false> { d, n }))
 }
 
 /// FMOV Vd.D\[1\], Xn.
-pub fn fmov_top_from_general<V: Visitor<ArmCpu>>(w: Word, _pc: u64, v: V) -> V::Out {
+pub fn fmov_top_from_general<V: Visitor<ArmCpu>>(w: Word, _pc: u64, _mode: Mode, v: V) -> V::Out {
     v.visit(FmovFromGeneral::<true, true> { d: w.d() as u8, n: w.rn() })
 }
 

@@ -2,11 +2,14 @@
 
 use lyrebird_fp as fp;
 use lyrebird_fp::{Env, F16, F32, F64, Format, IntType, Ordering, Round};
+use lyrebird_isa::{FBin, FCc, Float};
 
 /// A format that fits a lane of a vector register.
-pub trait Elem: Format {
+pub trait Elem: Format + Send + Sync {
     /// Width in bits.
     const BITS: u32;
+    /// The format as the host's unit has it; of [`F16`], which it does not have, the next one.
+    const FLOAT: Float;
     /// From the low bits of a register.
     fn of(raw: u64) -> Self::Bits;
     /// Zero-extended.
@@ -14,9 +17,10 @@ pub trait Elem: Format {
 }
 
 macro_rules! elem {
-    ($($F:ty, $bits:ty;)*) => {
+    ($($F:ty, $bits:ty, $float:ident;)*) => {
         $(impl Elem for $F {
             const BITS: u32 = <$bits>::BITS;
+            const FLOAT: Float = Float::$float;
             #[inline(always)]
             fn of(raw: u64) -> $bits {
                 raw as $bits
@@ -28,10 +32,10 @@ macro_rules! elem {
         })*
     };
 }
-elem! { F16, u16; F32, u32; F64, u64; }
+elem! { F16, u16, S; F32, u32, S; F64, u64, D; }
 
 /// Operand of an operation that the instruction fixes: rounding in bits 2 to 0, fraction bits in 15 to 8.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arg(pub u16);
 
 impl Arg {
@@ -75,16 +79,61 @@ impl Arg {
     }
 }
 
+/// How the host's unit computes an operation where FPCR lets it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnHost {
+    /// It does not.
+    No,
+    /// Two operands.
+    Bin(FBin, After),
+    /// Square root of the first operand.
+    Sqrt,
+    /// First by second operand plus the addend; whether the product and the addend change signs.
+    Fma(bool, bool),
+    /// A comparison.
+    Mask(FCc, Of),
+    /// From a signed integer of 32 bits.
+    FromInt32,
+}
+
+/// What is done to the sign of a result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum After {
+    /// Nothing.
+    Plain,
+    /// It is inverted.
+    Neg,
+    /// It is cleared.
+    Abs,
+}
+
+/// What is compared with what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Of {
+    /// The first operand with the second.
+    Both,
+    /// The second operand with the first.
+    Swapped,
+    /// The second operand's magnitude with the first's.
+    Magnitudes,
+    /// The first operand with zero.
+    WithZero,
+    /// Zero with the first operand.
+    ZeroWith,
+}
+
 /// An operation on up to three elements with a result of the same width.
-pub trait FpOp: 'static {
+pub trait FpOp: Copy + Send + Sync + 'static {
     /// For dumps and profiles.
     const NAME: &'static str;
+    /// On the host's unit.
+    const HOST: OnHost;
     /// `a` from Vn, `b` from Vm, `c` the addend.
     fn run<F: Elem>(env: &mut Env, a: F::Bits, b: F::Bits, c: F::Bits, arg: Arg) -> F::Bits;
 }
 
 macro_rules! ops {
-    ($($(#[$doc:meta])* $Op:ident $name:literal |$e:ident, $a:ident, $b:ident, $c:ident, $i:ident| $body:expr;)*) => {
+    ($($(#[$doc:meta])* $Op:ident $name:literal $([$host:expr])? |$e:ident, $a:ident, $b:ident, $c:ident, $i:ident| $body:expr;)*) => {
         $(
             $(#[$doc])*
             #[derive(Clone, Copy, Debug)]
@@ -92,6 +141,12 @@ macro_rules! ops {
 
             impl FpOp for $Op {
                 const NAME: &'static str = $name;
+                #[allow(unused_mut, unused_assignments, reason = "where nothing is given, the first value stays")]
+                const HOST: OnHost = {
+                    let mut host = OnHost::No;
+                    $(host = $host;)?
+                    host
+                };
                 #[inline(always)]
                 #[allow(unused_variables, reason = "an operation takes what it needs")]
                 fn run<F: Elem>($e: &mut Env, $a: F::Bits, $b: F::Bits, $c: F::Bits, $i: Arg) -> F::Bits {
@@ -116,17 +171,17 @@ fn int<F: Elem>(signed: bool) -> IntType {
 
 ops! {
     /// FADD.
-    Add "fadd" |e, a, b, c, i| fp::add::<F>(e, a, b);
+    Add "fadd" [OnHost::Bin(FBin::Add, After::Plain)] |e, a, b, c, i| fp::add::<F>(e, a, b);
     /// FSUB.
-    Sub "fsub" |e, a, b, c, i| fp::sub::<F>(e, a, b);
+    Sub "fsub" [OnHost::Bin(FBin::Sub, After::Plain)] |e, a, b, c, i| fp::sub::<F>(e, a, b);
     /// FMUL.
-    Mul "fmul" |e, a, b, c, i| fp::mul::<F>(e, a, b);
+    Mul "fmul" [OnHost::Bin(FBin::Mul, After::Plain)] |e, a, b, c, i| fp::mul::<F>(e, a, b);
     /// FNMUL.
-    Nmul "fnmul" |e, a, b, c, i| F::neg(fp::mul::<F>(e, a, b));
+    Nmul "fnmul" [OnHost::Bin(FBin::Mul, After::Neg)] |e, a, b, c, i| F::neg(fp::mul::<F>(e, a, b));
     /// FMULX.
     Mulx "fmulx" |e, a, b, c, i| fp::mulx::<F>(e, a, b);
     /// FDIV.
-    Div "fdiv" |e, a, b, c, i| fp::div::<F>(e, a, b);
+    Div "fdiv" [OnHost::Bin(FBin::Div, After::Plain)] |e, a, b, c, i| fp::div::<F>(e, a, b);
     /// FMAX.
     Max "fmax" |e, a, b, c, i| fp::max::<F>(e, a, b);
     /// FMIN.
@@ -136,41 +191,41 @@ ops! {
     /// FMINNM.
     MinNum "fminnm" |e, a, b, c, i| fp::min_num::<F>(e, a, b);
     /// FABD: the sign is cleared after the subtraction, also of a NaN.
-    Abd "fabd" |e, a, b, c, i| F::abs(fp::sub::<F>(e, a, b));
+    Abd "fabd" [OnHost::Bin(FBin::Sub, After::Abs)] |e, a, b, c, i| F::abs(fp::sub::<F>(e, a, b));
     /// FMADD and FMLA.
-    Madd "fmadd" |e, a, b, c, i| fp::fma::<F>(e, c, a, b);
+    Madd "fmadd" [OnHost::Fma(false, false)] |e, a, b, c, i| fp::fma::<F>(e, c, a, b);
     /// FMSUB and FMLS.
-    Msub "fmsub" |e, a, b, c, i| fp::fma::<F>(e, c, F::neg(a), b);
+    Msub "fmsub" [OnHost::Fma(true, false)] |e, a, b, c, i| fp::fma::<F>(e, c, F::neg(a), b);
     /// FNMADD.
-    Nmadd "fnmadd" |e, a, b, c, i| fp::fma::<F>(e, F::neg(c), F::neg(a), b);
+    Nmadd "fnmadd" [OnHost::Fma(true, true)] |e, a, b, c, i| fp::fma::<F>(e, F::neg(c), F::neg(a), b);
     /// FNMSUB.
-    Nmsub "fnmsub" |e, a, b, c, i| fp::fma::<F>(e, F::neg(c), a, b);
+    Nmsub "fnmsub" [OnHost::Fma(false, true)] |e, a, b, c, i| fp::fma::<F>(e, F::neg(c), a, b);
     /// FRECPS.
     RecipStep "frecps" |e, a, b, c, i| fp::recip_step::<F>(e, a, b);
     /// FRSQRTS.
     RsqrtStep "frsqrts" |e, a, b, c, i| fp::rsqrt_step::<F>(e, a, b);
     /// FCMEQ.
-    CmpEq "fcmeq" |e, a, b, c, i| mask::<F>(fp::eq::<F>(e, a, b));
+    CmpEq "fcmeq" [OnHost::Mask(FCc::Eq, Of::Both)] |e, a, b, c, i| mask::<F>(fp::eq::<F>(e, a, b));
     /// FCMGE.
-    CmpGe "fcmge" |e, a, b, c, i| mask::<F>(fp::ge::<F>(e, a, b));
+    CmpGe "fcmge" [OnHost::Mask(FCc::Le, Of::Swapped)] |e, a, b, c, i| mask::<F>(fp::ge::<F>(e, a, b));
     /// FCMGT.
-    CmpGt "fcmgt" |e, a, b, c, i| mask::<F>(fp::gt::<F>(e, a, b));
+    CmpGt "fcmgt" [OnHost::Mask(FCc::Lt, Of::Swapped)] |e, a, b, c, i| mask::<F>(fp::gt::<F>(e, a, b));
     /// FACGE.
-    AbsGe "facge" |e, a, b, c, i| mask::<F>(fp::ge::<F>(e, F::abs(a), F::abs(b)));
+    AbsGe "facge" [OnHost::Mask(FCc::Le, Of::Magnitudes)] |e, a, b, c, i| mask::<F>(fp::ge::<F>(e, F::abs(a), F::abs(b)));
     /// FACGT.
-    AbsGt "facgt" |e, a, b, c, i| mask::<F>(fp::gt::<F>(e, F::abs(a), F::abs(b)));
+    AbsGt "facgt" [OnHost::Mask(FCc::Lt, Of::Magnitudes)] |e, a, b, c, i| mask::<F>(fp::gt::<F>(e, F::abs(a), F::abs(b)));
     /// FCMEQ with zero.
-    CmpEqZero "fcmeq0" |e, a, b, c, i| mask::<F>(fp::eq::<F>(e, a, F::zero(false)));
+    CmpEqZero "fcmeq0" [OnHost::Mask(FCc::Eq, Of::WithZero)] |e, a, b, c, i| mask::<F>(fp::eq::<F>(e, a, F::zero(false)));
     /// FCMGE with zero.
-    CmpGeZero "fcmge0" |e, a, b, c, i| mask::<F>(fp::ge::<F>(e, a, F::zero(false)));
+    CmpGeZero "fcmge0" [OnHost::Mask(FCc::Le, Of::ZeroWith)] |e, a, b, c, i| mask::<F>(fp::ge::<F>(e, a, F::zero(false)));
     /// FCMGT with zero.
-    CmpGtZero "fcmgt0" |e, a, b, c, i| mask::<F>(fp::gt::<F>(e, a, F::zero(false)));
+    CmpGtZero "fcmgt0" [OnHost::Mask(FCc::Lt, Of::ZeroWith)] |e, a, b, c, i| mask::<F>(fp::gt::<F>(e, a, F::zero(false)));
     /// FCMLE with zero.
-    CmpLeZero "fcmle0" |e, a, b, c, i| mask::<F>(fp::ge::<F>(e, F::zero(false), a));
+    CmpLeZero "fcmle0" [OnHost::Mask(FCc::Le, Of::WithZero)] |e, a, b, c, i| mask::<F>(fp::ge::<F>(e, F::zero(false), a));
     /// FCMLT with zero.
-    CmpLtZero "fcmlt0" |e, a, b, c, i| mask::<F>(fp::gt::<F>(e, F::zero(false), a));
+    CmpLtZero "fcmlt0" [OnHost::Mask(FCc::Lt, Of::WithZero)] |e, a, b, c, i| mask::<F>(fp::gt::<F>(e, F::zero(false), a));
     /// FSQRT.
-    Sqrt "fsqrt" |e, a, b, c, i| fp::sqrt::<F>(e, a);
+    Sqrt "fsqrt" [OnHost::Sqrt] |e, a, b, c, i| fp::sqrt::<F>(e, a);
     /// FRINTN, FRINTP, FRINTM, FRINTZ, FRINTA, FRINTI.
     Rint "frint" |e, a, b, c, i| { let r = i.round(e); fp::round_int::<F>(e, a, r, false) };
     /// FRINTX.
@@ -196,7 +251,7 @@ ops! {
         F::of(fp::to_fixed::<F>(e, a, i.frac(), int::<F>(false), r))
     };
     /// SCVTF from an element of the same width.
-    FromSigned "scvtf" |e, a, b, c, i| {
+    FromSigned "scvtf" [OnHost::FromInt32] |e, a, b, c, i| {
         let r = e.policy.round;
         fp::from_fixed::<F>(e, F::raw(a), i.frac(), int::<F>(true), r)
     };

@@ -39,10 +39,6 @@ macro_rules! long_ops {
 }
 
 long_ops! {
-    /// SADDL, UADDL.
-    Addl = "addl", true, |d, a, b, qc| a.wide().add(b.wide());
-    /// SSUBL, USUBL.
-    Subl = "subl", true, |d, a, b, qc| a.wide().sub(b.wide());
     /// SABAL, UABAL.
     Abal = "abal", true, |d, a, b, qc| d.add(a.max(b).wide().sub(a.min(b).wide()));
     /// SABDL, UABDL.
@@ -147,32 +143,4 @@ pub fn vector_element<O: LongOp, V: Visitor<ArmCpu>>(w: Word, pc: u64, v: V) -> 
 pub fn scalar_element<O: LongOp, V: Visitor<ArmCpu>>(w: Word, pc: u64, v: V) -> V::Out {
     let Some((m, index)) = by_element(w) else { return undefined::unallocated(w, pc, v) };
     call_m(v, helper::<O>(w), w, m, 2 << size(w), (index + 1) << 1)
-}
-
-/// SADDW, UADDW, or with `SUB` SSUBW, USUBW: the first source is wide already.
-extern "C" fn wide<T: Int, const SUB: bool>(cpu: &mut ArmCpu, ops: u64, upper: u64, _: u64) -> u64 {
-    let ops = Ops(ops);
-    let a = get(cpu, ops.n()).to_le_bytes();
-    let b = part(get(cpu, ops.m()), upper != 0).to_le_bytes();
-    let mut r = [0; 16];
-    for i in 0..8 / T::BYTES {
-        let (a, b) = (T::Wide::get(&a, i), T::get(&b, i).wide());
-        (if SUB { a.sub(b) } else { a.add(b) }).put(&mut r, i);
-    }
-    set(cpu, ops.d(), u128::from_le_bytes(r));
-    0
-}
-
-/// Constructor of xADDW and xSUBW.
-pub fn wide_add<const SUB: bool, V: Visitor<ArmCpu>>(w: Word, pc: u64, v: V) -> V::Out {
-    let helper = match (w.bit(29), size(w)) {
-        (false, 0) => const { &Helper::fp("addw", wide::<i8, SUB>) },
-        (false, 1) => const { &Helper::fp("addw", wide::<i16, SUB>) },
-        (false, 2) => const { &Helper::fp("addw", wide::<i32, SUB>) },
-        (true, 0) => const { &Helper::fp("addw", wide::<u8, SUB>) },
-        (true, 1) => const { &Helper::fp("addw", wide::<u16, SUB>) },
-        (true, 2) => const { &Helper::fp("addw", wide::<u32, SUB>) },
-        _ => return undefined::unallocated(w, pc, v),
-    };
-    call(v, helper, w, 16, w.bits(30, 1))
 }

@@ -18,8 +18,6 @@ lane_ops! {
     };
     /// CLZ.
     Clz = "clz", signed, |T, d, a, b, qc| T::of(a.clz() as i128);
-    /// CNT.
-    Cnt = "cnt", signed, |T, d, a, b, qc| T::of(a.unsigned().count_ones() as i128);
     /// RBIT.
     Rbit = "rbit", signed, |T, d, a, b, qc| T::of(a.unsigned().reverse_bits() >> (128 - T::BITS));
     /// ABS.
@@ -34,31 +32,6 @@ lane_ops! {
     Suqadd = "suqadd", signed, |T, d, a, b, qc| note(T::sat(d.signed() + a.unsigned()), qc);
     /// USQADD: a signed source onto an unsigned accumulator.
     Usqadd = "usqadd", by_u, |T, d, a, b, qc| note(T::sat(d.unsigned() + a.signed()), qc);
-}
-
-/// Lanes of `SIZE` bytes, reversed within containers of `imm` bytes.
-extern "C" fn reverse<const SIZE: usize>(cpu: &mut ArmCpu, ops: u64, container: u64, _: u64) -> u64 {
-    let ops = Ops(ops);
-    let a = (get(cpu, ops.n()) & ops.mask()).to_le_bytes();
-    let flip = (container as usize & 15) - SIZE;
-    let mut r = [0; 16];
-    for (i, r) in r.iter_mut().enumerate() {
-        // Offsets are powers of two: reversing lanes flips the lane bits of the byte number.
-        *r = a[(i ^ flip) & 15];
-    }
-    set(cpu, ops.d(), u128::from_le_bytes(r));
-    0
-}
-
-/// Constructor of REV16, REV32 and REV64, `CONTAINER` bytes.
-pub fn rev<const CONTAINER: u32, V: Visitor<ArmCpu>>(w: Word, pc: u64, v: V) -> V::Out {
-    let helper = match size(w) {
-        s if 1 << s >= CONTAINER => return undefined::unallocated(w, pc, v),
-        0 => const { &Helper::fp("rev_b", reverse::<1>) },
-        1 => const { &Helper::fp("rev_h", reverse::<2>) },
-        _ => const { &Helper::fp("rev_s", reverse::<4>) },
-    };
-    call(v, helper, w, len(w), CONTAINER)
 }
 
 /// SADDLP, UADDLP, and with `ACC` SADALP, UADALP.

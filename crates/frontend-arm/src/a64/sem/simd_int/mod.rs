@@ -10,5 +10,6 @@ pub mod lanewise;
 pub mod long;
 pub mod misc;
 pub mod narrow;
+pub mod packed;
 pub mod pairwise;
 pub mod three_same;

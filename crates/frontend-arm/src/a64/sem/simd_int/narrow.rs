@@ -3,7 +3,7 @@
 
 use lyrebird_isa::{Helper, Visitor};
 
-use super::pairwise::narrow_shift;
+use super::packed::{self, Op};
 use super::three_same::rounded;
 use crate::ArmCpu;
 use crate::a64::sem::simd_lane::{Int, Ops, call, get, set, set_qc, size};
@@ -84,7 +84,7 @@ fn extract<V: Visitor<ArmCpu>>(how: How, w: Word, pc: u64, v: V, scalar: bool) -
 
 /// Constructor of XTN.
 pub fn xtn<V: Visitor<ArmCpu>>(w: Word, pc: u64, v: V) -> V::Out {
-    if size(w) == 3 { undefined::unallocated(w, pc, v) } else { narrow_shift(w, size(w), 0, v) }
+    if size(w) == 3 { undefined::unallocated(w, pc, v) } else { packed::shift(Op::Shrn, size(w), 0, w, v) }
 }
 
 /// Constructor of SQXTN and UQXTN, by U.

@@ -44,10 +44,6 @@ macro_rules! shift_ops {
 }
 
 shift_ops! {
-    /// SSHR.
-    Shr = "shr", by_u true, left false, scalar D, |T, d, a, n, qc| a.shr_all(n);
-    /// SSRA, USRA.
-    Sra = "sra", by_u true, left false, scalar D, |T, d, a, n, qc| d.add(a.shr_all(n));
     /// SRSHR, URSHR.
     Rshr = "rshr", by_u true, left false, scalar D, |T, d, a, n, qc| T::of(rounded(a, n));
     /// SRSRA, URSRA.
