@@ -27,22 +27,25 @@ pub enum FlagOp {
     Float = 4,
 }
 
+/// Where a word of [`crate::Core::flag_op`] has the number of bits by which the operands are shifted up, six wide.
+pub const OP_SHIFT: u32 = 8;
+
 /// [`FlagOp`] and width as [`crate::Core::flag_op`] holds them.
 #[inline(always)]
 pub const fn pack_op(op: FlagOp, w: Width) -> u64 {
-    op as u64 | ((64 - w.bits()) as u64) << 8
+    op as u64 | ((64 - w.bits()) as u64) << OP_SHIFT
 }
 
 /// [`FlagOp::Float`] with the format and style as [`crate::Core::flag_op`] holds them.
 #[inline(always)]
 pub const fn pack_relation(f: Float, style: FlagStyle) -> u64 {
-    FlagOp::Float as u64 | (f as u64) << 8 | (style as u64) << 16
+    FlagOp::Float as u64 | (style as u64) << 16 | (f as u64) << 24
 }
 
 /// The raw flag word of a recorded comparison.
 #[cold]
 const fn relation_word(op: u64, a: u64, b: u64) -> u64 {
-    let f = if op >> 8 & 1 == Float::S as u64 { Float::S } else { Float::D };
+    let f = if op >> 24 & 1 == Float::S as u64 { Float::S } else { Float::D };
     let style = if op >> 16 & 1 == FlagStyle::Arm as u64 { FlagStyle::Arm } else { FlagStyle::X86 };
     style.word(Relation::of(f, a, b))
 }

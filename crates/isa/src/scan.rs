@@ -46,6 +46,10 @@ pub struct Summary {
     pub uses: u64,
     /// Mask of registers written.
     pub defs: u64,
+    /// Mask of vector registers read.
+    pub vector_uses: u32,
+    /// Mask of vector registers written.
+    pub vector_defs: u32,
     /// Reads condition flags.
     pub reads_flags: bool,
     /// Writes all condition flags.
@@ -56,8 +60,8 @@ pub struct Summary {
     pub faults: bool,
     /// Strongest effects of the helpers it calls.
     pub helper: Option<Effects>,
-    /// Touches vector registers directly.
-    pub vector: bool,
+    /// Calls a helper that may change any vector register.
+    pub vector_helper: bool,
     /// Where control goes.
     pub flow: Flow,
 }
@@ -77,12 +81,14 @@ impl<C> Scan<C> {
             seen: Summary {
                 uses: 0,
                 defs: 0,
+                vector_uses: 0,
+                vector_defs: 0,
                 reads_flags: false,
                 writes_flags: false,
                 memory: false,
                 faults: false,
                 helper: None,
-                vector: false,
+                vector_helper: false,
                 flow: Flow::Next,
             },
             cpu: PhantomData,
@@ -92,6 +98,11 @@ impl<C> Scan<C> {
     fn access(&mut self) {
         self.seen.memory = true;
         self.seen.faults = true;
+    }
+
+    fn helper(&mut self, h: Helper<C>) {
+        self.seen.helper = self.seen.helper.max(Some(h.effects));
+        self.seen.faults |= h.effects == Effects::Cpu;
     }
 }
 
@@ -154,12 +165,10 @@ impl<C: Cpu> Emit for Scan<C> {
     }
     fn vload(&mut self, _m: MemOp, _va: ()) -> Result<(), Infallible> {
         self.access();
-        self.seen.vector = true;
         Ok(())
     }
     fn vstore(&mut self, _m: MemOp, _va: (), _v: ()) -> Result<(), Infallible> {
         self.access();
-        self.seen.vector = true;
         Ok(())
     }
     fn rmw(&mut self, _op: Rmw, _m: MemOp, _va: (), _v: ()) -> Result<(), Infallible> {
@@ -171,11 +180,11 @@ impl<C: Cpu> Emit for Scan<C> {
         Ok(())
     }
     fn fence(&mut self) {}
-    fn vreg(&mut self, _r: u8) {
-        self.seen.vector = true;
+    fn vreg(&mut self, r: u8) {
+        self.seen.vector_uses |= 1 << (r & 31);
     }
-    fn set_vreg(&mut self, _r: u8, _v: ()) {
-        self.seen.vector = true;
+    fn set_vreg(&mut self, r: u8, _v: ()) {
+        self.seen.vector_defs |= 1 << (r & 31);
     }
     fn vec(&mut self, _lo: (), _hi: ()) {}
     fn vec_lo(&mut self, _v: ()) {}
@@ -209,21 +218,23 @@ impl<C: Cpu> Emit for Scan<C> {
         unordered: Option<(Helper<C>, [(); 3])>,
     ) -> Result<(), Infallible> {
         self.seen.writes_flags = true;
-        if let Some((h, args)) = unordered {
-            self.call(h, args)?;
+        if let Some((h, _)) = unordered {
+            self.helper(h);
         }
         Ok(())
     }
-    fn set_vreg_or(&mut self, _ok: (), r: u8, v: (), h: Helper<C>, args: [(); 3]) -> Result<(), Infallible> {
+    fn set_vreg_or(&mut self, _ok: (), r: u8, v: (), h: Helper<C>, _args: [(); 3]) -> Result<(), Infallible> {
         self.set_vreg(r, v);
-        self.call(h, args)
+        self.helper(h);
+        Ok(())
     }
-    fn val_or(&mut self, _ok: (), _v: (), h: Helper<C>, args: [(); 3]) -> Result<(), Infallible> {
-        self.call(h, args)
+    fn val_or(&mut self, _ok: (), _v: (), h: Helper<C>, _args: [(); 3]) -> Result<(), Infallible> {
+        self.helper(h);
+        Ok(())
     }
     fn call(&mut self, h: Helper<C>, _args: [(); 3]) -> Result<(), Infallible> {
-        self.seen.helper = self.seen.helper.max(Some(h.effects));
-        self.seen.faults |= h.effects == Effects::Cpu;
+        self.helper(h);
+        self.seen.vector_helper |= matches!(h.effects, Effects::Fp | Effects::Cpu);
         Ok(())
     }
     fn ensure(&mut self, _ok: (), _h: Helper<C>, _args: [(); 3]) -> Result<(), Infallible> {

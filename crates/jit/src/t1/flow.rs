@@ -1,17 +1,39 @@
 //! What a region's instructions touch: decoding, edges, which registers are dirty and which are live where.
 
 use lyrebird_isa::scan::{Flow, Scan, Summary};
-use lyrebird_isa::state::{PAGE_MASK, REG_SINK, REG_ZERO};
+use lyrebird_isa::state::{PAGE_MASK, REG_SINK, REG_ZERO, REGS};
 use lyrebird_isa::{Cpu, Effects, Sem, Term, Visitor};
 use rustc_hash::FxHashMap;
 
 use super::region::{RegionBlock, RegionRequest};
 
-/// Stands for the condition flags in a register mask; [`REG_SINK`] is never read.
-pub const FLAGS: u64 = 1 << REG_SINK.0;
+/// A set of registers: general ones by their number, vector registers from [`VECTOR`] on, and [`FLAGS`].
+pub type Set = u128;
 
-/// Bits of a register mask that are registers.
-pub const GENERAL: u64 = !(FLAGS | 1 << REG_ZERO.0);
+/// Number of the first vector register in a [`Set`].
+pub const VECTOR: usize = REGS;
+
+/// Registers that a [`Set`] can hold.
+pub const ALL_REGS: usize = VECTOR + 32;
+
+/// Stands for the condition flags; [`REG_SINK`] is never read.
+pub const FLAGS: Set = 1 << REG_SINK.0;
+
+/// The vector registers.
+pub const VECTORS: Set = 0xffff_ffff << VECTOR;
+
+/// All registers.
+pub const REGISTERS: Set = VECTORS | ((1 << VECTOR) - 1) & !(FLAGS | 1 << REG_ZERO.0);
+
+/// The registers in a set.
+pub fn members(set: Set) -> impl Iterator<Item = usize> {
+    let mut left = set;
+    std::iter::from_fn(move || {
+        let i = left.trailing_zeros() as usize;
+        left &= left.wrapping_sub(1);
+        (i < ALL_REGS).then_some(i)
+    })
+}
 
 /// Guest instructions of one block that are compiled at most: the count must fit the word that a slow path gets.
 const MAX_BLOCK: usize = 240;
@@ -29,29 +51,33 @@ pub struct Insn {
 
 impl Insn {
     /// Registers and flags written.
-    pub fn defs(&self) -> u64 {
-        self.seen.defs | if self.seen.writes_flags { FLAGS } else { 0 }
+    pub fn defs(&self) -> Set {
+        let flags = if self.seen.writes_flags { FLAGS } else { 0 };
+        Set::from(self.seen.defs) | Set::from(self.seen.vector_defs) << VECTOR | flags
     }
 
     /// Registers and flags read.
-    pub fn uses(&self) -> u64 {
-        self.seen.uses | if self.seen.reads_flags { FLAGS } else { 0 }
+    pub fn uses(&self) -> Set {
+        let flags = if self.seen.reads_flags { FLAGS } else { 0 };
+        Set::from(self.seen.uses) | Set::from(self.seen.vector_uses) << VECTOR | flags
     }
 
-    /// The guest state must stand in `Core` where it takes a slow path or faults.
-    pub fn syncs(&self) -> bool {
-        self.seen.faults
+    /// What must stand in `Core` where it takes a slow path, calls a helper, or faults.
+    pub fn shows(&self) -> Set {
+        match self.seen.helper {
+            _ if self.seen.faults => !0,
+            Some(Effects::Fp) => VECTORS,
+            _ => 0,
+        }
     }
 
-    /// The guest state stands in `Core` before it executes, on all paths: `quick` says that it does so before whatever may
-    /// fault. There are others of which that is true.
-    fn stores(&self, quick: bool) -> bool {
-        self.clobbers() || quick && self.syncs()
-    }
-
-    /// A helper may change any register.
-    pub fn clobbers(&self) -> bool {
-        self.seen.helper == Some(Effects::Cpu)
+    /// What a helper may change, and what therefore stands in `Core` before it executes, on all paths.
+    pub fn clobbers(&self) -> Set {
+        match self.seen.helper {
+            Some(Effects::Cpu) => !0,
+            _ if self.seen.vector_helper => VECTORS,
+            _ => 0,
+        }
     }
 }
 
@@ -64,7 +90,7 @@ pub enum End {
     Interp,
 }
 
-/// One block with its edges and data-flow sets. Masks are of registers, plus [`FLAGS`].
+/// One block with its edges and data-flow sets.
 #[derive(Debug)]
 pub struct Block {
     /// Index in the request's blocks.
@@ -82,16 +108,29 @@ pub struct Block {
     pub preds: u32,
     /// The one predecessor, where it is emitted earlier: its symbolic flags are still good here.
     pub inherits: Option<usize>,
+    /// A path leads from it back to it, and the region is not to be compiled quickly. What it has in registers goes to `Core` where somebody looks; elsewhere it goes
+    /// there before each instruction behind which somebody may: stores are cheap, and copies of them on slow paths cost
+    /// more time to compile than they save.
+    pub loops: bool,
     /// May differ from `Core` at the start.
-    pub dirty_in: u64,
+    pub dirty_in: Set,
     /// Needed at the start.
-    pub live_in: u64,
+    pub live_in: Set,
     /// Registers that are handed over as SSA values at the start; other live ones are loaded from `Core` where they are
-    /// read. In a loop that is what is live (unless the region is compiled quickly), elsewhere only what `Core` may not know: long live ranges cost more time
+    /// read. In a loop that is what is live, elsewhere only what `Core` may not know: long live ranges cost more time
     /// to compile than they save loads.
-    pub ssa_in: u64,
+    pub ssa_in: Set,
     /// Registers that successors in the region want as SSA values.
-    pub ssa_out: u64,
+    pub ssa_out: Set,
+    /// The flags are handed over as SSA values at the start.
+    pub flags_in: bool,
+}
+
+impl Block {
+    /// What stands in `Core` before an instruction executes, on all paths.
+    fn stores(&self, insn: &Insn) -> Set {
+        if self.loops { insn.clobbers() } else { insn.shows() }
+    }
 }
 
 /// A decoded region, unreachable blocks left out, head first.
@@ -99,8 +138,6 @@ pub struct Block {
 pub struct Region {
     /// The blocks.
     pub blocks: Vec<Block>,
-    /// Registers that an instruction has written are stored before the next that may fault, not where it does.
-    quick: bool,
 }
 
 struct ScanVisitor;
@@ -128,12 +165,15 @@ impl Region {
                 blocks.push(decode::<C>(b, i, request, &heads));
             }
         }
-        let mut region = Region { blocks, quick: request.quick.is_some() };
+        let mut region = Region { blocks };
         // A block that begins with an instruction for T0 would be entered only to be left.
         region.connect(|b| !b.insns.is_empty());
         region.prune();
         if region.blocks.first().is_none_or(|b| b.insns.is_empty()) {
             return None;
+        }
+        if request.quick.is_none() {
+            region.find_loops();
         }
         region.find_heirs();
         region.find_dirty();
@@ -193,6 +233,12 @@ impl Region {
         self.connect(|b| !b.insns.is_empty());
     }
 
+    fn find_loops(&mut self) {
+        for i in 0..self.blocks.len() {
+            self.blocks[i].loops = self.reaches(i, i);
+        }
+    }
+
     fn find_heirs(&mut self) {
         for i in 0..self.blocks.len() {
             for s in 0..self.blocks[i].succ.len() {
@@ -206,7 +252,7 @@ impl Region {
         }
     }
 
-    /// Forward: what has been written since it was last stored. Flags are stored on every edge but those to heirs.
+    /// Forward: what has been written since it was last stored.
     fn find_dirty(&mut self) {
         let mut changed = true;
         while changed {
@@ -214,14 +260,13 @@ impl Region {
             for i in 0..self.blocks.len() {
                 let mut dirty = self.blocks[i].dirty_in;
                 for insn in &self.blocks[i].insns {
-                    dirty = if insn.stores(self.quick) { insn.defs() } else { dirty | insn.defs() };
+                    dirty = dirty & !self.blocks[i].stores(insn) | insn.defs();
                 }
                 for s in 0..self.blocks[i].succ.len() {
                     if let Some(to) = self.blocks[i].succ[s].1 {
                         let to = &mut self.blocks[to];
-                        let passed = if to.inherits == Some(i) { dirty } else { dirty & !FLAGS };
-                        changed |= passed & !to.dirty_in != 0;
-                        to.dirty_in |= passed;
+                        changed |= dirty & !to.dirty_in != 0;
+                        to.dirty_in |= dirty;
                     }
                 }
             }
@@ -247,7 +292,7 @@ impl Region {
                 let mut d = b.dirty_in;
                 for insn in &b.insns {
                     dirty.push(d);
-                    d = if insn.stores(self.quick) { insn.defs() } else { d | insn.defs() };
+                    d = d & !b.stores(insn) | insn.defs();
                 }
                 let computed = matches!(b.end, End::Flow(Flow::Indirect(_)));
                 let may_leave = |to: usize| to <= i || self.changes_page(i, to);
@@ -255,14 +300,8 @@ impl Region {
                     computed || b.succ.is_empty() || b.succ.iter().any(|&(_, to)| to.is_none_or(may_leave));
                 let mut live = out | if leaves { d | FLAGS } else { 0 };
                 for (insn, dirty) in b.insns.iter().zip(&dirty).rev() {
-                    live &= !insn.defs();
-                    if insn.clobbers() {
-                        live = 0;
-                    }
-                    if insn.syncs() {
-                        live |= dirty | FLAGS;
-                    }
-                    live |= insn.uses();
+                    live &= !(insn.defs() | insn.clobbers());
+                    live |= (dirty | FLAGS) & insn.shows() | insn.uses();
                 }
                 changed |= self.blocks[i].live_in != live;
                 self.blocks[i].live_in = live;
@@ -272,9 +311,9 @@ impl Region {
 
     fn find_ssa(&mut self) {
         for i in 0..self.blocks.len() {
-            let loops = !self.quick && self.reaches(i, i);
             let b = &mut self.blocks[i];
-            b.ssa_in = b.live_in & GENERAL & if loops { !0 } else { b.dirty_in };
+            b.flags_in = b.live_in & b.dirty_in & FLAGS != 0 && b.inherits.is_none();
+            b.ssa_in = b.live_in & REGISTERS & if b.loops { !0 } else { b.dirty_in };
         }
         for i in 0..self.blocks.len() {
             let successors = self.blocks[i].succ.iter().filter_map(|&(_, to)| to);
@@ -353,9 +392,11 @@ fn decode<C: Cpu>(
         succ,
         preds: 0,
         inherits: None,
+        loops: false,
         dirty_in: 0,
         live_in: 0,
         ssa_in: 0,
         ssa_out: 0,
+        flags_in: false,
     }
 }

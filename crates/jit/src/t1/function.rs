@@ -17,7 +17,7 @@ use super::emit::{
     ClifEmitter, Env, Layout, MEMOP_MASK, RETIRED_SHIFT, RMW_SHIFT, SCRATCH_DATA, SCRATCH_VA, SCRATCH_WORD,
     Slow,
 };
-use super::flow::Region;
+use super::flow::{self, Region};
 use super::region::{RegionExit, RegionRequest};
 use super::slow::SlowPaths;
 
@@ -60,8 +60,8 @@ impl<C: Cpu> Visitor<C> for EmitVisitor<'_, '_, '_, C> {
     }
 }
 
-/// Builds the function of a region, and yields the addresses that its links lead to: `tail fn(core: *mut Core)`. It ends by jumping to [`chain::EXIT`] with a
-/// [`RegionExit`], or to other regions.
+/// Builds the function of a region, `tail fn(core: *mut Core)`, and yields the addresses that its links lead to. It ends
+/// by jumping to [`chain::EXIT`] with a [`RegionExit`], or to other regions.
 pub fn build_region<C: Cpu>(
     func: &mut Function,
     context: &mut FunctionBuilderContext,
@@ -149,14 +149,18 @@ pub fn build_region<C: Cpu>(
     let mut e = ClifEmitter::<C>::new(b, env, budget);
     e.count();
     let needed = region.blocks.iter().fold(0, |m, b| m | b.ssa_in);
-    for r in (0..64).filter(|r| needed & 1 << r != 0) {
-        let var = e.b.declare_var(types::I64);
-        e.vars[r] = Some(var);
+    for r in flow::members(needed) {
+        let var = e.declare(r);
         if head.ssa_in & 1 << r != 0 {
-            let offset = (offset_of!(Core, regs) + 8 * r) as i32;
-            let v = e.b.ins().load(types::I64, trusted, core, offset);
+            let v = e.load_reg(r);
             e.b.def_var(var, v);
         }
+    }
+    if region.blocks.iter().any(|b| b.flags_in) {
+        e.declare_flags();
+    }
+    if head.flags_in {
+        e.hand_flags_over();
     }
     let heads: Vec<_> = region.blocks.iter().map(|_| e.b.create_block()).collect();
     e.b.ins().jump(heads[0], &[]);

@@ -146,7 +146,7 @@ impl<C: Cpu> Visitor<C> for MakeStep {
             payload,
             term: S::TERM,
             flow: seen.flow,
-            vectors: seen.vector || matches!(seen.helper, Some(Effects::Fp)),
+            vectors: seen.vector_uses | seen.vector_defs != 0 || matches!(seen.helper, Some(Effects::Fp)),
             _cpu: PhantomData,
         }
     }

@@ -2,7 +2,7 @@
 //! or widened here.
 
 use cranelift_codegen::ir::condcodes::{CondCode, IntCC};
-use cranelift_codegen::ir::{InstBuilder, InstructionData, Type, Value, ValueDef, types};
+use cranelift_codegen::ir::{InstBuilder, InstructionData, Opcode, Type, Value, ValueDef, types};
 use lyrebird_isa::ops::{Bin, Cc, Un, Width};
 use lyrebird_isa::{Cpu, Emit};
 
@@ -45,6 +45,21 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
             return x;
         }
         self.b.ins().ireduce(ty(w), v)
+    }
+
+    /// A value with the same low bits as `v`, of which the rest does not count: without the extension of what was cut.
+    pub(super) fn uncut(&self, w: Width, v: Value) -> Value {
+        let dfg = &self.b.func.dfg;
+        let Some(x) = self.extended(v) else { return v };
+        let ValueDef::Result(inst, _) = dfg.value_def(x) else { return v };
+        match dfg.insts[inst] {
+            InstructionData::Unary { opcode: Opcode::Ireduce, arg }
+                if dfg.value_type(x).bits() >= w.bits() && dfg.value_type(arg) == types::I64 =>
+            {
+                arg
+            }
+            _ => v,
+        }
     }
 
     /// A narrow value, zero-extended to 64 bits.
@@ -96,6 +111,14 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
     }
 
     pub(super) fn emit_bin(&mut self, op: Bin, w: Width, a: Value, b: Value) -> Value {
+        if a == b {
+            // TEST with itself, XOR of a register with itself to clear it.
+            match op {
+                Bin::And | Bin::Or => return self.emit_zext(w, a),
+                Bin::Xor | Bin::Sub | Bin::Bic => return self.imm(0),
+                _ => {}
+            }
+        }
         match (self.as_const(a), self.as_const(b)) {
             (Some(x), Some(y)) => return self.imm(op.eval(w, x, y)),
             (_, Some(0)) if w == Width::W64 && keeps_left(op) => return a,

@@ -3,12 +3,11 @@
 use std::mem::offset_of;
 
 use cranelift_codegen::ir::{InstBuilder, Value, types};
-use lyrebird_isa::state::REGS;
 use lyrebird_isa::{Activity, Core, Cpu, Effects, Emit, Helper, Work};
 
 use super::flags::Flags;
 use super::{ClifEmitter, trusted};
-use crate::t1::flow::GENERAL;
+use crate::t1::flow::{ALL_REGS, REGISTERS, VECTOR, VECTORS};
 
 const PC: i32 = offset_of!(Core, pc) as i32;
 const FAULT: i32 = offset_of!(Core, fault) as i32;
@@ -38,13 +37,22 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
             _ => h.f as *const () as u64,
         };
         let args = [self.env.core, a0, a1, a2];
-        if h.effects != Effects::Cpu {
-            return self.call_host(f, args);
+        match h.effects {
+            Effects::Pure | Effects::Sys => return self.call_host(f, args),
+            Effects::Fp => {
+                self.store_regs(self.dirty & VECTORS);
+                self.dirty &= !VECTORS;
+                let r = self.call_host(f, args);
+                self.val[VECTOR..].fill(None);
+                self.stale |= VECTORS;
+                return r;
+            }
+            Effects::Cpu => {}
         }
         self.sync();
         let r = self.call_host(f, args);
-        self.val = [None; REGS];
-        self.stale = GENERAL;
+        self.val = [None; ALL_REGS];
+        self.stale = REGISTERS;
         self.flags = Flags::InCore;
         let fault = self.load_core(types::I64, FAULT);
         let cold = self.b.create_block();
@@ -57,19 +65,22 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
         r
     }
 
+    /// Calls a helper with [`Effects::Fp`] in a cold block, behind which the registers stand where they stood.
+    pub(super) fn call_aside(&mut self, h: Helper<C>, [a0, a1, a2]: [Value; 3]) -> Value {
+        self.store_aside(VECTORS);
+        self.call_host(h.f as *const () as u64, [self.env.core, a0, a1, a2])
+    }
+
     pub(super) fn emit_ensure(&mut self, ok: Value, h: Helper<C>, [a0, a1, a2]: [Value; 3]) {
         self.check_order();
-        if self.env.quick.is_some() {
-            self.sync();
-        }
+        self.before_slow_path(!0);
         let cold = self.b.create_block();
         let go_on = self.b.create_block();
         self.b.set_cold_block(cold);
         self.b.ins().brif(ok, go_on, &[], cold, &[]);
         self.enter(cold);
         let flags = self.flag_state();
-        self.store_regs(self.dirty);
-        self.store_flags();
+        self.store_aside(!0);
         if self.env.verify {
             // T0 has recorded the fault.
             let one = self.imm(1);

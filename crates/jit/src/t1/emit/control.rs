@@ -5,13 +5,13 @@ use std::mem::offset_of;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, Value, types};
 use cranelift_frontend::Variable;
-use lyrebird_isa::state::{PAGE_MASK, REGS, TlbEntry, tlb_index};
+use lyrebird_isa::state::{PAGE_MASK, TlbEntry, tlb_index};
 use lyrebird_isa::{Core, Cpu, Emit};
 
 use super::flags::Flags;
 use super::{ClifEmitter, Goes, trusted};
 use crate::t1::chain;
-use crate::t1::flow::{self, End, FLAGS, GENERAL};
+use crate::t1::flow::{self, ALL_REGS, End, REGISTERS};
 use crate::t1::region::{CodePage, RegionExit};
 
 const PC: i32 = offset_of!(Core, pc) as i32;
@@ -65,15 +65,18 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
         budget: Variable,
         flags: Option<(Flags, bool)>,
     ) {
-        self.val = [None; REGS];
-        self.stale = b.live_in & GENERAL & !b.ssa_in;
-        self.dirty = b.dirty_in & GENERAL;
-        self.set_flag_state(flags.unwrap_or((Flags::InCore, false)));
+        self.loops = b.loops;
+        self.val = [None; ALL_REGS];
+        self.stale = b.live_in & REGISTERS & !b.ssa_in;
+        self.dirty = b.dirty_in & REGISTERS;
+        let flags = match flags {
+            Some(state) => state,
+            None if b.flags_in => (self.flags_handed_over(), true),
+            None => (Flags::InCore, false),
+        };
+        self.set_flag_state(flags);
         self.budget = self.b.use_var(budget);
-        let mut m = b.ssa_in;
-        while m != 0 {
-            let i = m.trailing_zeros() as usize;
-            m &= m - 1;
+        for i in flow::members(b.ssa_in) {
             if let Some(var) = self.vars[i] {
                 self.val[i] = Some(self.b.use_var(var));
             }
@@ -86,14 +89,11 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
         let n = self.imm(b.insns.len() as u64);
         self.budget = self.b.ins().isub(self.budget, n);
         self.b.def_var(layout.budget, self.budget);
-        let mut m = b.ssa_out;
-        while m != 0 {
-            let r = m.trailing_zeros() as usize;
-            m &= m - 1;
+        for r in flow::members(b.ssa_out) {
             let v = match self.val[r] {
                 Some(v) => v,
                 None => {
-                    let v = self.load_core(types::I64, Self::reg_offset(r));
+                    let v = self.load_reg(r);
                     self.val[r] = Some(v);
                     v
                 }
@@ -101,6 +101,9 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
             if let Some(var) = self.vars[r] {
                 self.b.def_var(var, v);
             }
+        }
+        if b.succ.iter().any(|&(_, to)| to.is_some_and(|j| layout.region.blocks[j].flags_in)) {
+            self.hand_flags_over();
         }
         match (b.end, self.goes) {
             (End::Interp, _) => {
@@ -151,7 +154,6 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
     fn edge_block(&mut self, i: usize, (_, to): (u64, Option<usize>), layout: &Layout<'_>) -> (Block, bool) {
         if let Some(j) = to
             && j > i
-            && !self.edge_stores_flags(i, j, layout)
             && !layout.region.changes_page(i, j)
         {
             return (layout.heads[j], false);
@@ -161,12 +163,6 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
             self.b.set_cold_block(block);
         }
         (block, true)
-    }
-
-    /// Whether the edge has to store the flags for its target.
-    fn edge_stores_flags(&self, i: usize, j: usize, layout: &Layout<'_>) -> bool {
-        let to = &layout.region.blocks[j];
-        self.flags_dirty && to.inherits != Some(i) && to.live_in & FLAGS != 0
     }
 
     /// Goes on only if the page of `pc` is mapped for execution where the region was compiled from.
@@ -206,10 +202,6 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
         match to {
             None => self.exit_by_link(pc),
             Some(j) => {
-                if self.edge_stores_flags(i, j, layout) {
-                    self.store_flags();
-                    self.flags_dirty = false;
-                }
                 if layout.region.changes_page(i, j) {
                     self.check_page(pc, layout.pages);
                 }

@@ -5,7 +5,7 @@ use std::mem::offset_of;
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::{InstBuilder, Value, types};
 use lyrebird_isa::flags::{
-    A, C as CARRY, N, P_BYTE, V, Z, materialise, materialise_aux, pack_op, pack_relation,
+    A, C as CARRY, N, OP_SHIFT, P_BYTE, V, Z, materialise, materialise_aux, pack_op, pack_relation,
 };
 use lyrebird_isa::ops::{Bin, Width};
 use lyrebird_isa::{Cond, Core, Cpu, Emit, FlagOp, FlagStyle, Float};
@@ -29,6 +29,8 @@ pub(in crate::t1) enum Flags {
     Raw(Value),
     /// Of a comparison of two floating-point scalars.
     Float { style: FlagStyle, f: Float, a: Value, b: Value },
+    /// What `Core` would hold, but for the operands, which are not shifted up.
+    Handed { op: Value, a: Value, b: Value },
 }
 
 /// Whether a condition holds for flags in `Core`; has the signature of helpers.
@@ -70,6 +72,7 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
         }
         let (op, a, b) = match self.flags {
             Flags::InCore => return,
+            Flags::Handed { op, a, b } => (op, self.shift_up(op, a), self.shift_up(op, b)),
             Flags::Lazy { op, w, a, b } => {
                 (self.imm(pack_op(op, w)), self.flag_operand(w, a), self.flag_operand(w, b))
             }
@@ -95,13 +98,73 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
         self.emit_bin(Bin::Shl, Width::W64, v, s)
     }
 
+    /// An operand as `Core` keeps it, for an operation that is not known here.
+    fn shift_up(&mut self, op: Value, v: Value) -> Value {
+        // Shifts look at the low six bits of the count alone.
+        let n = self.b.ins().ushr_imm_u(op, i64::from(OP_SHIFT));
+        self.b.ins().ishl(v, n)
+    }
+
+    /// The three words that `Core` holds or would hold.
+    fn words(&mut self) -> [Value; 3] {
+        match self.flags {
+            Flags::Handed { op, a, b } => [op, self.shift_up(op, a), self.shift_up(op, b)],
+            _ => [FLAG_OP, FLAG_A, FLAG_B].map(|offset| self.load_core(types::I64, offset)),
+        }
+    }
+
+    /// Makes the flags variables.
+    pub(in crate::t1) fn declare_flags(&mut self) {
+        self.flag_vars = Some(std::array::from_fn(|_| self.b.declare_var(types::I64)));
+    }
+
+    /// Gives the flags to a block that wants them as values.
+    pub(in crate::t1) fn hand_flags_over(&mut self) {
+        let raw = FlagOp::Raw as u64;
+        let words = match self.flags {
+            Flags::InCore => {
+                let [op, a, b] = self.words();
+                let n = self.b.ins().ushr_imm_u(op, i64::from(OP_SHIFT));
+                [op, self.b.ins().ushr(a, n), self.b.ins().ushr(b, n)]
+            }
+            Flags::Lazy { op, w, a, b } => [self.imm(pack_op(op, w)), a, b],
+            Flags::Choice { c, op, w, a, b, nzcv } => {
+                let (op, raw) = (self.imm(pack_op(op, w)), self.imm(raw));
+                let (word, zero) = (self.imm(nzcv as u64 & 0xf000_0000), self.imm(0));
+                [self.select(c, op, raw), self.select(c, a, word), self.select(c, b, zero)]
+            }
+            Flags::Raw(v) => [self.imm(raw), v, self.imm(0)],
+            Flags::Float { style, f, a, b } => {
+                [self.imm(pack_relation(f, style)), self.float_bits(f, a), self.float_bits(f, b)]
+            }
+            Flags::Handed { op, a, b } => [op, a, b],
+        };
+        for (var, v) in self.flag_vars.into_iter().flatten().zip(words) {
+            self.b.def_var(var, v);
+        }
+    }
+
+    /// What was given to this block.
+    pub(super) fn flags_handed_over(&mut self) -> Flags {
+        match self.flag_vars {
+            Some(vars) => {
+                let [op, a, b] = vars.map(|v| self.b.use_var(v));
+                Flags::Handed { op, a, b }
+            }
+            None => {
+                self.fail("wants flags as values that its region does not have");
+                Flags::InCore
+            }
+        }
+    }
+
     /// Whether `c` holds, as an 8-bit truth value.
     pub(super) fn holds(&mut self, c: Cond) -> Value {
         if matches!(c, Cond::Al | Cond::Nv) {
             return self.iconst(types::I8, 1);
         }
         match self.flags {
-            Flags::InCore => {
+            Flags::InCore | Flags::Handed { .. } => {
                 let r = self.ask_core(holds_in_core, c as u64);
                 let zero = self.imm(0);
                 self.b.ins().icmp(IntCC::NotEqual, r, zero)
@@ -152,9 +215,7 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
     }
 
     fn ask_core(&mut self, f: extern "C" fn(u64, u64, u64, u64) -> u64, last: u64) -> Value {
-        let op = self.load_core(types::I64, FLAG_OP);
-        let a = self.load_core(types::I64, FLAG_A);
-        let b = self.load_core(types::I64, FLAG_B);
+        let [op, a, b] = self.words();
         let last = self.imm(last);
         self.call_host(f as *const () as u64, [op, a, b, last])
     }
@@ -341,7 +402,7 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
     /// The flags as a raw word.
     pub(super) fn raw_flags(&mut self) -> Value {
         match self.flags {
-            Flags::InCore => self.ask_core(raw_in_core, 0),
+            Flags::InCore | Flags::Handed { .. } => self.ask_core(raw_in_core, 0),
             Flags::Raw(v) => {
                 let m = self.imm(0xf000_0000);
                 self.emit_bin(Bin::And, Width::W64, v, m)
@@ -364,7 +425,7 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
     /// The rest of the raw word.
     pub(super) fn raw_aux(&mut self) -> Value {
         match self.flags {
-            Flags::InCore => self.ask_core(aux_in_core, 0),
+            Flags::InCore | Flags::Handed { .. } => self.ask_core(aux_in_core, 0),
             Flags::Raw(v) => self.aux_bits(v),
             Flags::Lazy { op, w, a, b } => self.aux_lazy(op, w, a, b),
             Flags::Choice { c, op, w, a, b, .. } => {

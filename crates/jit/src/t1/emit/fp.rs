@@ -14,6 +14,7 @@ use lyrebird_isa::{Cpu, Emit, FBin, FCc, FUn, FlagStyle, Float, Helper, Part, So
 
 use super::ClifEmitter;
 use super::flags::Flags;
+use crate::t1::flow::{VECTOR, VECTORS};
 
 /// The CLIF type of a number.
 pub(super) fn scalar_type(f: Float) -> Type {
@@ -325,13 +326,14 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
         let (x, y) = (self.scalar_of(f, a), self.scalar_of(f, b));
         // Whatever becomes of the flags, the comparison has to be made: the branch does.
         let un = self.b.ins().fcmp(FloatCC::Unordered, x, y);
+        self.before_slow_path(VECTORS);
         let cold = self.b.create_block();
         let go_on = self.b.create_block();
         self.b.set_cold_block(cold);
         self.b.ins().brif(un, cold, &[], go_on, &[]);
         self.enter(cold);
         if let Some((h, args)) = unordered {
-            self.emit_call(h, args);
+            self.call_aside(h, args);
         }
         self.b.ins().jump(go_on, &[]);
         self.enter(go_on);
@@ -339,25 +341,28 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
     }
 
     pub(super) fn emit_set_vreg_or(&mut self, ok: Value, r: u8, v: Value, h: Helper<C>, args: [Value; 3]) {
-        let (fast, cold, go_on) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        self.before_slow_path(VECTORS);
+        let (cold, go_on) = (self.b.create_block(), self.b.create_block());
+        self.b.append_block_param(go_on, types::I8X16);
         self.b.set_cold_block(cold);
-        self.b.ins().brif(ok, fast, &[], cold, &[]);
+        self.b.ins().brif(ok, go_on, &[BlockArg::from(v)], cold, &[]);
         self.enter(cold);
-        self.emit_call(h, args);
-        self.b.ins().jump(go_on, &[]);
-        self.enter(fast);
-        self.set_vreg(r, v);
-        self.b.ins().jump(go_on, &[]);
+        self.call_aside(h, args);
+        let made = self.load_reg(VECTOR + (r & 31) as usize);
+        self.b.ins().jump(go_on, &[BlockArg::from(made)]);
         self.enter(go_on);
+        let v = self.b.block_params(go_on)[0];
+        self.set_vreg(r, v);
     }
 
     pub(super) fn emit_val_or(&mut self, ok: Value, v: Value, h: Helper<C>, args: [Value; 3]) -> Value {
+        self.before_slow_path(VECTORS);
         let (cold, go_on) = (self.b.create_block(), self.b.create_block());
         self.b.append_block_param(go_on, types::I64);
         self.b.set_cold_block(cold);
         self.b.ins().brif(ok, go_on, &[BlockArg::from(v)], cold, &[]);
         self.enter(cold);
-        let r = self.emit_call(h, args);
+        let r = self.call_aside(h, args);
         self.b.ins().jump(go_on, &[BlockArg::from(r)]);
         self.enter(go_on);
         self.b.block_params(go_on)[0]

@@ -46,9 +46,7 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
             self.sync();
             return Err(self.out_of_line_here(slow, m, 0, va, data, results));
         }
-        if self.env.quick.is_some() {
-            self.sync();
-        }
+        self.before_slow_path(!0);
         let write = matches!(slow, Slow::Store | Slow::StorePair | Slow::Store128);
         let table = match self.env.tlb {
             Some(t) if !m.unpriv => t,
@@ -86,8 +84,7 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
         // What is on the way to `Core` goes there only if somebody looks.
         self.enter(cold);
         let flags = self.flag_state();
-        self.store_regs(self.dirty);
-        self.store_flags();
+        self.store_aside(!0);
         let (fault, out) = self.out_of_line(slow, m, 0, va, data, results);
         self.set_flag_state(flags);
         let out: Vec<BlockArg> = out.into_iter().map(BlockArg::from).collect();

@@ -1,7 +1,7 @@
 //! [`ClifEmitter`]: the instance of [`Emit`] that compiles.
 //!
 //! Guest registers are SSA values inside a region and are stored to [`Core`] where somebody may look: before every
-//! access or helper that may fault, and at exits. Flags stay symbolic inside a block. Vector registers live in memory.
+//! access or helper that may fault, and at exits. Flags stay symbolic inside a block.
 
 mod alu;
 mod call;
@@ -27,6 +27,7 @@ use lyrebird_isa::{
     Part, Rmw, Sound, Un, VBin, VPair, VShift, VUn,
 };
 
+use crate::t1::flow::{self, ALL_REGS, FLAGS, Set, VECTOR};
 pub(super) use control::Layout;
 use flags::Flags;
 
@@ -135,17 +136,21 @@ pub(super) struct Env {
 pub struct ClifEmitter<'a, 'f, C: Cpu> {
     pub(super) b: &'a mut FunctionBuilder<'f>,
     pub(super) env: Env,
-    pub(super) vars: [Option<Variable>; REGS],
+    pub(super) vars: [Option<Variable>; ALL_REGS],
     /// Budget at the start of the guest block.
     pub(super) budget: Value,
+    /// The block is part of a loop.
+    loops: bool,
     /// Values of registers that are known.
-    val: [Option<Value>; REGS],
+    val: [Option<Value>; ALL_REGS],
     /// Registers whose value only `Core` knows.
-    stale: u64,
+    stale: Set,
     /// Registers whose value `Core` may not know.
-    dirty: u64,
+    dirty: Set,
     flags: Flags,
     flags_dirty: bool,
+    /// The flags where they are handed over: operation, operands.
+    flag_vars: Option<[Variable; 3]>,
     /// Floating-point constants at the start of the function.
     floats: fp::Constants,
     /// The instruction at hand.
@@ -166,13 +171,15 @@ impl<'a, 'f, C: Cpu> ClifEmitter<'a, 'f, C> {
         ClifEmitter {
             b,
             env,
-            vars: [None; REGS],
+            vars: [None; ALL_REGS],
             budget,
-            val: [None; REGS],
+            loops: false,
+            val: [None; ALL_REGS],
             stale: 0,
             dirty: 0,
             flags: Flags::InCore,
             flags_dirty: false,
+            flag_vars: None,
             floats: Default::default(),
             pc: 0,
             retired: 0,
@@ -236,46 +243,52 @@ impl<'a, 'f, C: Cpu> ClifEmitter<'a, 'f, C> {
         self.b.ins().store(trusted(), v, self.env.core, offset);
     }
 
-    fn reg_offset(r: usize) -> i32 {
-        (offset_of!(Core, regs) + 8 * r) as i32
+    /// The type of a register by its number in a [`Set`], and where it is in `Core`.
+    fn place(r: usize) -> (Type, i32) {
+        match r.checked_sub(VECTOR) {
+            Some(v) => (types::I8X16, (offset_of!(Core, vregs) + 16 * v) as i32),
+            None => (types::I64, (offset_of!(Core, regs) + 8 * r) as i32),
+        }
     }
 
-    fn read_reg(&mut self, r: Reg) -> Value {
-        if r == REG_ZERO {
-            return self.iconst(types::I64, 0);
-        }
-        let i = r.0 as usize & (REGS - 1);
+    /// Makes a register a variable.
+    pub(super) fn declare(&mut self, r: usize) -> Variable {
+        let var = self.b.declare_var(Self::place(r).0);
+        self.vars[r] = Some(var);
+        var
+    }
+
+    /// Loads a register from `Core`.
+    pub(super) fn load_reg(&mut self, r: usize) -> Value {
+        let (ty, offset) = Self::place(r);
+        self.load_core(ty, offset)
+    }
+
+    fn read_reg(&mut self, i: usize) -> Value {
         if let Some(v) = self.val[i] {
             return v;
         }
         if self.stale & 1 << i == 0 {
             self.fail("reads a register that its scan does not name");
         }
-        let v = self.load_core(types::I64, Self::reg_offset(i));
+        let v = self.load_reg(i);
         self.stale &= !(1 << i);
         self.val[i] = Some(v);
         v
     }
 
-    fn write_reg(&mut self, r: Reg, v: Value) {
-        if r == REG_SINK {
-            return;
-        }
-        let i = r.0 as usize & (REGS - 1);
+    fn write_reg(&mut self, i: usize, v: Value) {
         self.val[i] = Some(v);
         self.stale &= !(1 << i);
         self.dirty |= 1 << i;
         self.wrote = true;
     }
 
-    /// Stores the registers in `mask`.
-    fn store_regs(&mut self, mask: u64) {
-        let mut m = mask;
-        while m != 0 {
-            let i = m.trailing_zeros() as usize;
-            m &= m - 1;
+    /// Stores the registers in `set`.
+    fn store_regs(&mut self, set: Set) {
+        for i in flow::members(set) {
             match self.val[i] {
-                Some(v) => self.store_core(v, Self::reg_offset(i)),
+                Some(v) => self.store_core(v, Self::place(i).1),
                 None => self.fail("dirties a register that its scan does not name"),
             }
         }
@@ -285,6 +298,26 @@ impl<'a, 'f, C: Cpu> ClifEmitter<'a, 'f, C> {
     fn check_order(&mut self) {
         if self.wrote {
             self.fail("writes a register or flags before its last fallible operation");
+        }
+    }
+
+    /// Before something that may fault or look on a slow path, which is going to [`Self::store_aside`].
+    fn before_slow_path(&mut self, shows: Set) {
+        if !self.loops {
+            self.store_regs(self.dirty & shows);
+            self.dirty &= !shows;
+            if shows & FLAGS != 0 {
+                self.store_flags();
+                self.flags_dirty = false;
+            }
+        }
+    }
+
+    /// On a slow path: brings `Core` up to date, without effect on what is known where the path ends.
+    fn store_aside(&mut self, shows: Set) {
+        self.store_regs(self.dirty & shows);
+        if shows & FLAGS != 0 {
+            self.store_flags();
         }
     }
 
@@ -309,10 +342,15 @@ impl<C: Cpu> Emit for ClifEmitter<'_, '_, C> {
         self.iconst(types::I64, v)
     }
     fn reg(&mut self, r: Reg) -> Value {
-        self.read_reg(r)
+        if r == REG_ZERO {
+            return self.iconst(types::I64, 0);
+        }
+        self.read_reg(r.0 as usize & (REGS - 1))
     }
     fn set_reg(&mut self, r: Reg, v: Value) {
-        self.write_reg(r, v);
+        if r != REG_SINK {
+            self.write_reg(r.0 as usize & (REGS - 1), v);
+        }
     }
     fn bin(&mut self, op: Bin, w: Width, a: Value, b: Value) -> Value {
         self.emit_bin(op, w, a, b)
@@ -343,9 +381,11 @@ impl<C: Cpu> Emit for ClifEmitter<'_, '_, C> {
         self.b.ins().uextend(types::I64, c)
     }
     fn set_flags(&mut self, op: FlagOp, w: Width, a: Value, b: Value) {
+        let (a, b) = (self.uncut(w, a), self.uncut(w, b));
         self.put_flags(Flags::Lazy { op, w, a, b });
     }
     fn set_flags_if(&mut self, c: Value, op: FlagOp, w: Width, a: Value, b: Value, nzcv: u32) {
+        let (a, b) = (self.uncut(w, a), self.uncut(w, b));
         self.put_flags(Flags::Choice { c, op, w, a, b, nzcv });
     }
     fn set_nzcv(&mut self, v: Value) {
@@ -393,11 +433,10 @@ impl<C: Cpu> Emit for ClifEmitter<'_, '_, C> {
         self.b.ins().fence();
     }
     fn vreg(&mut self, r: u8) -> Value {
-        self.load_core(types::I8X16, Self::vreg_offset(r))
+        self.read_reg(VECTOR + (r & 31) as usize)
     }
     fn set_vreg(&mut self, r: u8, v: Value) {
-        self.wrote = true;
-        self.store_core(v, Self::vreg_offset(r));
+        self.write_reg(VECTOR + (r & 31) as usize, v);
     }
     fn vec(&mut self, lo: Value, hi: Value) -> Value {
         self.emit_vec(lo, hi)

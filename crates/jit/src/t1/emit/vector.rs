@@ -4,7 +4,7 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{Endianness, InstBuilder, MemFlagsData, Type, Value, types};
 use lyrebird_isa::ops::{Lane, VBin};
 use lyrebird_isa::vector::{self, Bytes};
-use lyrebird_isa::{Core, Cpu, Float, VPair, VShift, VUn};
+use lyrebird_isa::{Cpu, Float, VPair, VShift, VUn};
 
 use super::ClifEmitter;
 use super::fp::vector_type;
@@ -25,10 +25,6 @@ pub(super) fn lanes() -> MemFlagsData {
 }
 
 impl<C: Cpu> ClifEmitter<'_, '_, C> {
-    pub(super) fn vreg_offset(r: u8) -> i32 {
-        (std::mem::offset_of!(Core, vregs) + 16 * (r & 31) as usize) as i32
-    }
-
     /// The same 128 bits as another type.
     pub(super) fn seen_as(&mut self, t: Type, v: Value) -> Value {
         if self.b.func.dfg.value_type(v) == t {
