@@ -67,6 +67,8 @@ pub trait Emit: Sized {
     fn set_flags(&mut self, op: FlagOp, w: Width, a: Self::Val, b: Self::Val);
     /// As [`Emit::set_flags`] where `c` holds; else the flags become the constant `nzcv` (bits 31 to 28).
     fn set_flags_if(&mut self, c: Self::Bool, op: FlagOp, w: Width, a: Self::Val, b: Self::Val, nzcv: u32);
+    /// As [`Emit::set_flags`] where `same` does not hold; else the flags stay.
+    fn set_flags_unless(&mut self, same: Self::Bool, op: FlagOp, w: Width, a: Self::Val, b: Self::Val);
     /// Sets the flags from a raw word: N, Z, C, V in bits 31 to 28, in x86 also [`crate::flags::A`] and
     /// [`crate::flags::P_BYTE`]; other bits are ignored.
     fn set_nzcv(&mut self, v: Self::Val);

@@ -25,7 +25,21 @@ pub enum FlagOp {
     /// Flags of a floating-point comparison of `flag_a` and `flag_b`, whose bits are at the bottom; see
     /// [`pack_relation`].
     Float = 4,
+    /// N, Z and PF's byte of the result `flag_a`; C, V and AF as they stand in `flag_b` ([`carries`]). For operations whose
+    /// carries nothing short can tell again: shifts, multiplications, additions of a third operand.
+    Result = 5,
 }
+
+/// The second operand of [`FlagOp::Result`], its bits below 8: C, V and AF, 0 or 1 each.
+#[inline(always)]
+pub const fn carries(c: bool, v: bool, af: bool) -> u64 {
+    c as u64 | (v as u64) << V_CARRY | (af as u64) << A_CARRY
+}
+
+/// Number of V's bit in [`carries`]; C's is 0.
+pub const V_CARRY: u32 = 1;
+/// Number of AF's bit in [`carries`].
+pub const A_CARRY: u32 = 2;
 
 /// Where a word of [`crate::Core::flag_op`] has the number of bits by which the operands are shifted up, six wide.
 pub const OP_SHIFT: u32 = 8;
@@ -220,8 +234,34 @@ impl Cond {
             self.eval_raw(a)
         } else if op == FlagOp::AddX86 as u8 {
             self.eval_add_x86(a, b)
+        } else if op == FlagOp::Result as u8 {
+            self.eval_result(a, b >> (full >> OP_SHIFT & 63))
         } else {
             self.eval_raw(relation_word(full, a, b))
+        }
+    }
+
+    /// Whether the condition holds for the result `r` (64 bits) with [`carries`] `b`.
+    #[inline(always)]
+    pub const fn eval_result(self, r: u64, b: u64) -> bool {
+        let (n, z) = ((r as i64) < 0, r == 0);
+        let (c, v) = (b & 1 != 0, b >> V_CARRY & 1 != 0);
+        match self {
+            Cond::Eq => z,
+            Cond::Ne => !z,
+            Cond::Cs => c,
+            Cond::Cc => !c,
+            Cond::Mi => n,
+            Cond::Pl => !n,
+            Cond::Vs => v,
+            Cond::Vc => !v,
+            Cond::Hi => c && !z,
+            Cond::Ls => !c || z,
+            Cond::Ge => n == v,
+            Cond::Lt => n != v,
+            Cond::Gt => !z && n == v,
+            Cond::Le => z || n != v,
+            Cond::Al | Cond::Nv => true,
         }
     }
 
@@ -249,6 +289,9 @@ pub const fn materialise(full: u64, a: u64, b: u64) -> u64 {
     let (r, c, v) = if op == FlagOp::Sub as u8 {
         let r = a.wrapping_sub(b);
         (r, a >= b, (a ^ b) & (a ^ r))
+    } else if op == FlagOp::Result as u8 {
+        let b = b >> (full >> OP_SHIFT & 63);
+        (a, b & 1 != 0, b << (63 - V_CARRY))
     } else if op != FlagOp::Raw as u8 {
         let r = a.wrapping_add(b);
         (r, (r < a) == (op == FlagOp::Add as u8), (a ^ r) & (b ^ r))
@@ -268,6 +311,8 @@ pub const fn materialise_aux(op: u64, a: u64, b: u64) -> u64 {
     let op = op as u8;
     let r = if op == FlagOp::Sub as u8 {
         a.wrapping_sub(b)
+    } else if op == FlagOp::Result as u8 {
+        return ((b >> shift >> A_CARRY & 1) * A) | (a >> shift & P_BYTE);
     } else if op != FlagOp::Raw as u8 {
         a.wrapping_add(b)
     } else {
@@ -287,7 +332,7 @@ mod tests {
         let vals = [0, 1, 2, 0x7fff_ffff_ffff_ffff, 0x8000_0000_0000_0000, u64::MAX, 5 << 32, 0x8000_0000];
         for &a in &vals {
             for &b in &vals {
-                for op in [FlagOp::Add, FlagOp::Sub, FlagOp::Raw, FlagOp::AddX86] {
+                for op in [FlagOp::Add, FlagOp::Sub, FlagOp::Raw, FlagOp::AddX86, FlagOp::Result] {
                     let raw = materialise(op as u64, a, b);
                     for c in Cond::ALL {
                         assert_eq!(c.eval(op as u64, a, b), c.eval_raw(raw), "{op:?} {a:#x} {b:#x} {c:?}");

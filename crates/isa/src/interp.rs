@@ -242,6 +242,13 @@ impl<C: Cpu, const TRY: bool> Emit for Interp<'_, C, TRY> {
     }
 
     #[inline(always)]
+    fn set_flags_unless(&mut self, same: bool, op: FlagOp, w: Width, a: u64, b: u64) {
+        if !same {
+            self.set_flags(op, w, a, b);
+        }
+    }
+
+    #[inline(always)]
     fn set_nzcv(&mut self, v: u64) {
         self.cpu.core_mut().set_nzcv(v);
     }

@@ -124,6 +124,10 @@ impl<C: Cpu> Emit for Logged<'_, C> {
         self.interp.set_flags_if(c, op, w, a, b, nzcv);
     }
     #[inline(always)]
+    fn set_flags_unless(&mut self, same: bool, op: FlagOp, w: Width, a: u64, b: u64) {
+        self.interp.set_flags_unless(same, op, w, a, b);
+    }
+    #[inline(always)]
     fn set_nzcv(&mut self, v: u64) {
         self.interp.set_nzcv(v);
     }

@@ -143,6 +143,10 @@ impl<C: Cpu> Emit for Scan<C> {
     fn set_flags_if(&mut self, _c: (), _op: FlagOp, _w: Width, _a: (), _b: (), _nzcv: u32) {
         self.seen.writes_flags = true;
     }
+    fn set_flags_unless(&mut self, _same: (), _op: FlagOp, _w: Width, _a: (), _b: ()) {
+        self.seen.reads_flags = true;
+        self.seen.writes_flags = true;
+    }
     fn set_nzcv(&mut self, _v: ()) {
         self.seen.writes_flags = true;
     }

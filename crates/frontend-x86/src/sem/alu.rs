@@ -76,8 +76,7 @@ fn set_flags<const OP: u8, const W: u8, E: Emit<Cpu = X86Cpu>>(e: &mut E, a: E::
             let below = bit(e, out, top - 1);
             let of = e.bin(Bin::Xor, Width::W64, cf, below);
             let af = bit(e, out, 3);
-            let word = flags::word(e, w, r, cf, of, af);
-            e.set_nzcv(word);
+            flags::set(e, w, r, cf, of, af);
         }
         _ => {
             let zero = e.imm(0);

@@ -144,8 +144,7 @@ impl<const OP: u8, const W: u8, const MEM: bool> Sem<X86Cpu> for Count<OP, W, ME
             }
             _ => {
                 let cf = e.bool_val(none);
-                let word = flags::word(e, width, r, cf, zero, zero);
-                e.set_nzcv(word);
+                flags::set(e, width, r, cf, zero, zero);
             }
         }
         self.m.reg.set::<W, E>(e, r);

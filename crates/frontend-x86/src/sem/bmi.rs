@@ -108,8 +108,7 @@ impl<const OP: u8, const W: u8, const MEM: bool> Sem<X86Cpu> for Bmi<OP, W, MEM>
                 };
                 let empty = e.bool_val(empty);
                 let cf = if OP == op::BLSI { e.bin(Bin::Xor, q, empty, one) } else { empty };
-                let word = flags::word(e, width, r, cf, zero, zero);
-                e.set_nzcv(word);
+                flags::set(e, width, r, cf, zero, zero);
                 d.set::<W, E>(e, r);
             }
             op::BZHI => {
@@ -123,8 +122,7 @@ impl<const OP: u8, const W: u8, const MEM: bool> Sem<X86Cpu> for Bmi<OP, W, MEM>
                 let r = e.select(short, cut, a);
                 let short = e.bool_val(short);
                 let cf = e.bin(Bin::Xor, q, short, one);
-                let word = flags::word(e, width, r, cf, zero, zero);
-                e.set_nzcv(word);
+                flags::set(e, width, r, cf, zero, zero);
                 d.set::<W, E>(e, r);
             }
             op::MULX => {

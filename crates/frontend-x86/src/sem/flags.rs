@@ -1,7 +1,7 @@
 //! The six arithmetic flags (SDM Vol. 1, 3.4.3.1) where no lazy form fits.
 
-use lyrebird_isa::flags::{A, C, N, V, Z};
-use lyrebird_isa::{Bin, Cc, Cond, Emit, Width};
+use lyrebird_isa::flags::{A, A_CARRY, C, N, V, V_CARRY, Z};
+use lyrebird_isa::{Bin, Cc, Cond, Emit, FlagOp, Width};
 
 use crate::X86Cpu;
 
@@ -82,6 +82,27 @@ pub fn word<E: Emit<Cpu = X86Cpu>>(
     let byte = e.imm(0xff);
     let p = e.bin(Bin::And, Width::W64, r, byte);
     e.bin(Bin::Or, Width::W64, v, p)
+}
+
+/// What [`FlagOp::Result`] has beside the result: CF, OF and AF, 0 or 1 each.
+#[inline(always)]
+pub fn carries<E: Emit<Cpu = X86Cpu>>(e: &mut E, cf: E::Val, of: E::Val, af: E::Val) -> E::Val {
+    // C is the complement of CF.
+    let one = e.imm(1);
+    let mut v = e.bin(Bin::Xor, Width::W64, cf, one);
+    for (bit, to) in [(of, V_CARRY), (af, A_CARRY)] {
+        let to = e.imm(to.into());
+        let bit = e.bin(Bin::Shl, Width::W64, bit, to);
+        v = e.bin(Bin::Or, Width::W64, v, bit);
+    }
+    v
+}
+
+/// Sets ZF, SF and PF by the result `r` at a width, CF, OF and AF as given, 0 or 1 each.
+#[inline(always)]
+pub fn set<E: Emit<Cpu = X86Cpu>>(e: &mut E, w: Width, r: E::Val, cf: E::Val, of: E::Val, af: E::Val) {
+    let b = carries(e, cf, of, af);
+    e.set_flags(FlagOp::Result, w, r, b);
 }
 
 /// The whole raw flag word as it is.

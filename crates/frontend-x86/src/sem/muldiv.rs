@@ -48,8 +48,7 @@ fn set_flags<const W: u8, const SIGNED: bool, E: Emit<Cpu = X86Cpu>>(e: &mut E, 
     };
     let more = e.cmp(Cc::Ne, Width::W64, high, expected);
     let more = e.bool_val(more);
-    let word = flags::word(e, width, low, more, more, zero);
-    e.set_nzcv(word);
+    flags::set(e, width, low, more, more, zero);
 }
 
 /// MUL and IMUL with one operand: RDX:RAX, or AX.

@@ -1,7 +1,7 @@
 //! Shifts and rotates (SDM Vol. 1, 5.1.5). Flags that the SDM leaves undefined are made as if the count were 1.
 
 use iced_x86::Mnemonic;
-use lyrebird_isa::{Bin, Cc, Emit, MemOp, Sem, Visitor, Width};
+use lyrebird_isa::{Bin, Cc, Emit, FlagOp, MemOp, Sem, Visitor, Width};
 
 use super::{Decoded, consts, flags, widths};
 use crate::X86Cpu;
@@ -25,7 +25,12 @@ const fn masked<const W: u8>(n: u8) -> u64 {
     n as u64 & if W == w::Q { 63 } else { 31 }
 }
 
-/// The result and the raw flag word for a count `n` that is not 0.
+/// Whether what an operation makes of the flags is the carries of its result; rotations leave flags, and make a raw word.
+const fn has_carries(op: u8) -> bool {
+    matches!(op, op::SHL | op::SHR | op::SAR)
+}
+
+/// The result, and its carries or the raw flag word, for a count `n` that is not 0.
 #[inline(always)]
 fn shift<const OP: u8, const W: u8, E: Emit<Cpu = X86Cpu>>(
     e: &mut E,
@@ -42,25 +47,23 @@ fn shift<const OP: u8, const W: u8, E: Emit<Cpu = X86Cpu>>(
             // Shifted by one less first: the last bit out is then the top bit.
             let x = e.bin(Bin::Shl, q, a, before);
             let cf = flags::bit(e, x, bits - 1);
-            let r = e.bin(Bin::Shl, q, x, one);
+            let r = e.bin(Bin::Shl, q, a, n);
             let r = e.zext(width, r);
             let top = flags::bit(e, r, bits - 1);
             let of = e.bin(Bin::Xor, q, cf, top);
             let zero = e.imm(0);
-            let word = flags::word(e, width, r, cf, of, zero);
-            (r, word)
+            (r, flags::carries(e, cf, of, zero))
         }
         op::SHR | op::SAR => {
             let a = if OP == op::SAR { e.sext(width, a) } else { a };
             let by = if OP == op::SAR { Bin::Sar } else { Bin::Shr };
             let x = e.bin(by, q, a, before);
             let cf = e.bin(Bin::And, q, x, one);
-            let r = e.bin(by, q, x, one);
+            let r = e.bin(by, q, a, n);
             let r = e.zext(width, r);
             let zero = e.imm(0);
             let of = if OP == op::SHR { flags::bit(e, a, bits - 1) } else { zero };
-            let word = flags::word(e, width, r, cf, of, zero);
-            (r, word)
+            (r, flags::carries(e, cf, of, zero))
         }
         op::ROL | op::ROR => {
             let n = if OP == op::ROL { e.un(lyrebird_isa::Un::Neg, q, n) } else { n };
@@ -146,25 +149,48 @@ fn shift_full<E: Emit<Cpu = X86Cpu>>(e: &mut E, op: Bin, a: E::Val, n: E::Val) -
     e.select(inside, r, zero)
 }
 
-/// Result and flag word for any count: 0 leaves both as they are.
+/// What becomes of the flags.
+struct Outcome<E: Emit> {
+    /// The result, and its carries or the raw flag word.
+    r: E::Val,
+    flags: E::Val,
+    /// The count was 0, where that was not known: flags stay.
+    none: Option<E::Bool>,
+}
+
+/// Result and flags for any count: 0 leaves both as they are.
 #[inline(always)]
 fn by<const OP: u8, const W: u8, const CL: bool, E: Emit<Cpu = X86Cpu>>(
     e: &mut E,
     a: E::Val,
     n: u8,
-) -> (E::Val, E::Val) {
+) -> Outcome<E> {
     if !CL {
         let n = e.imm(masked::<W>(n));
-        return shift::<OP, W, E>(e, a, n);
+        let (r, flags) = shift::<OP, W, E>(e, a, n);
+        return Outcome { r, flags, none: None };
     }
     let n = e.reg(RCX);
     let m = e.imm(masked::<W>(0xff));
     let n = e.bin(Bin::And, Width::W64, n, m);
     let zero = e.imm(0);
     let none = e.cmp(Cc::Eq, Width::W64, n, zero);
+    if has_carries(OP) {
+        let (r, flags) = shift::<OP, W, E>(e, a, n);
+        return Outcome { r: e.select(none, a, r), flags, none: Some(none) };
+    }
     let old = flags::current(e);
     let (r, word) = shift::<OP, W, E>(e, a, n);
-    (e.select(none, a, r), e.select(none, old, word))
+    Outcome { r: e.select(none, a, r), flags: e.select(none, old, word), none: None }
+}
+
+#[inline(always)]
+fn set_flags<const OP: u8, const W: u8, E: Emit<Cpu = X86Cpu>>(e: &mut E, o: &Outcome<E>) {
+    match o.none {
+        _ if !has_carries(OP) => e.set_nzcv(o.flags),
+        None => e.set_flags(FlagOp::Result, width(W), o.r, o.flags),
+        Some(none) => e.set_flags_unless(none, FlagOp::Result, width(W), o.r, o.flags),
+    }
 }
 
 /// Of a register, by a constant that is not 0 or by CL.
@@ -178,9 +204,9 @@ impl<const OP: u8, const W: u8, const CL: bool> Sem<X86Cpu> for R<OP, W, CL> {
     #[inline(always)]
     fn sem<E: Emit<Cpu = X86Cpu>>(&self, e: &mut E) -> Result<(), E::Fault> {
         let a = self.d.get::<W, E>(e);
-        let (r, word) = by::<OP, W, CL, E>(e, a, self.n);
-        e.set_nzcv(word);
-        self.d.set::<W, E>(e, r);
+        let o = by::<OP, W, CL, E>(e, a, self.n);
+        set_flags::<OP, W, E>(e, &o);
+        self.d.set::<W, E>(e, o.r);
         Ok(())
     }
 }
@@ -198,9 +224,9 @@ impl<const OP: u8, const W: u8, const CL: bool> Sem<X86Cpu> for M<OP, W, CL> {
         let m = MemOp::new(size(W));
         let va = self.m.linear(e, size(W).bytes(), true)?;
         let a = e.load(m.update(), va)?;
-        let (r, word) = by::<OP, W, CL, E>(e, a, self.n);
-        e.store(m, va, r)?;
-        e.set_nzcv(word);
+        let o = by::<OP, W, CL, E>(e, a, self.n);
+        e.store(m, va, o.r)?;
+        set_flags::<OP, W, E>(e, &o);
         Ok(())
     }
 }
@@ -262,7 +288,6 @@ impl<const W: u8, const LEFT: bool, const MEM: bool> Sem<X86Cpu> for Double<W, L
         };
         let (zero, one) = (e.imm(0), e.imm(1));
         let none = e.cmp(Cc::Eq, q, n, zero);
-        let old = flags::current(e);
         let rest = e_imm(e, width.bits());
         let rest = e.bin(Bin::Sub, q, rest, n);
         let last = e.bin(Bin::Sub, q, n, one);
@@ -280,12 +305,12 @@ impl<const W: u8, const LEFT: bool, const MEM: bool> Sem<X86Cpu> for Double<W, L
         let r = e.zext(width, r);
         let x = e.bin(Bin::Xor, q, a, r);
         let of = flags::bit(e, x, width.bits() - 1);
-        let word = flags::word(e, width, r, cf, of, zero);
-        let (r, word) = (e.select(none, a, r), e.select(none, old, word));
+        let carries = flags::carries(e, cf, of, zero);
+        let r = e.select(none, a, r);
         if MEM {
             e.store(m, va, r)?;
         }
-        e.set_nzcv(word);
+        e.set_flags_unless(none, FlagOp::Result, width, r, carries);
         if !MEM {
             self.m.reg2.set::<W, E>(e, r);
         }

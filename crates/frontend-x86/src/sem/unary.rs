@@ -43,8 +43,7 @@ fn set_flags<const OP: u8, const W: u8, E: Emit<Cpu = X86Cpu>>(e: &mut E, a: E::
             let of = flags::bit(e, of, w.bits() - 1);
             let x = e.bin(Bin::Xor, Width::W64, a, r);
             let af = flags::bit(e, x, 4);
-            let word = flags::word(e, w, r, cf, of, af);
-            e.set_nzcv(word);
+            flags::set(e, w, r, cf, of, af);
         }
         _ => {}
     }

@@ -66,6 +66,7 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
         flags: Option<(Flags, bool)>,
     ) {
         self.loops = b.loops;
+        self.looked_up = None;
         self.val = [None; ALL_REGS];
         self.stale = b.live_in & REGISTERS & !b.ssa_in;
         self.dirty = b.dirty_in & REGISTERS;

@@ -5,7 +5,8 @@ use std::mem::offset_of;
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::{InstBuilder, Value, types};
 use lyrebird_isa::flags::{
-    A, C as CARRY, N, OP_SHIFT, P_BYTE, V, Z, materialise, materialise_aux, pack_op, pack_relation,
+    A, A_CARRY, C as CARRY, N, OP_SHIFT, P_BYTE, V, V_CARRY, Z, materialise, materialise_aux, pack_op,
+    pack_relation,
 };
 use lyrebird_isa::ops::{Bin, Width};
 use lyrebird_isa::{Cond, Core, Cpu, Emit, FlagOp, FlagStyle, Float};
@@ -118,10 +119,10 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
         self.flag_vars = Some(std::array::from_fn(|_| self.b.declare_var(types::I64)));
     }
 
-    /// Gives the flags to a block that wants them as values.
-    pub(in crate::t1) fn hand_flags_over(&mut self) {
+    /// The three words, the operands not shifted up.
+    pub(super) fn unshifted(&mut self) -> [Value; 3] {
         let raw = FlagOp::Raw as u64;
-        let words = match self.flags {
+        match self.flags {
             Flags::InCore => {
                 let [op, a, b] = self.words();
                 let n = self.b.ins().ushr_imm_u(op, i64::from(OP_SHIFT));
@@ -138,7 +139,12 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
                 [self.imm(pack_relation(f, style)), self.float_bits(f, a), self.float_bits(f, b)]
             }
             Flags::Handed { op, a, b } => [op, a, b],
-        };
+        }
+    }
+
+    /// Gives the flags to a block that wants them as values.
+    pub(in crate::t1) fn hand_flags_over(&mut self) {
+        let words = self.unshifted();
         for (var, v) in self.flag_vars.into_iter().flatten().zip(words) {
             self.b.def_var(var, v);
         }
@@ -241,11 +247,50 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
                     _ => holds(self, c),
                 }
             }
+            FlagOp::Result => self.holds_result(c, x, b),
             FlagOp::Raw | FlagOp::Float => {
                 // `a` holds the word, moved like any operand of its width. Comparisons are no `Lazy`.
                 let v = self.flag_operand(w, a);
                 self.holds_raw(c, v)
             }
+        }
+    }
+
+    /// Of the result `x` and its carries.
+    fn holds_result(&mut self, c: Cond, x: Value, b: Value) -> Value {
+        let zero = self.zero_like(x);
+        let bit = |e: &mut Self, n: u32, set: bool| match e.as_const(b) {
+            Some(b) => e.iconst(types::I8, u64::from((b >> n & 1 != 0) == set)),
+            None => {
+                let (m, zero) = (e.imm(1 << n), e.imm(0));
+                let v = e.b.ins().band(b, m);
+                e.b.ins().icmp(if set { IntCC::NotEqual } else { IntCC::Equal }, v, zero)
+            }
+        };
+        match c {
+            Cond::Eq | Cond::Ne => {
+                let cc = if c == Cond::Eq { IntCC::Equal } else { IntCC::NotEqual };
+                self.b.ins().icmp(cc, x, zero)
+            }
+            Cond::Mi | Cond::Pl => self.b.ins().icmp(negative_or_not(c), x, zero),
+            Cond::Cs | Cond::Cc => bit(self, 0, c == Cond::Cs),
+            Cond::Vs | Cond::Vc => bit(self, V_CARRY, c == Cond::Vs),
+            Cond::Hi | Cond::Gt => {
+                let (other, ne) = if c == Cond::Hi { (Cond::Cs, Cond::Ne) } else { (Cond::Ge, Cond::Ne) };
+                let (other, ne) = (self.holds_result(other, x, b), self.holds_result(ne, x, b));
+                self.b.ins().band(other, ne)
+            }
+            Cond::Ls | Cond::Le => {
+                let other = if c == Cond::Ls { Cond::Cc } else { Cond::Lt };
+                let (other, eq) = (self.holds_result(other, x, b), self.holds_result(Cond::Eq, x, b));
+                self.b.ins().bor(other, eq)
+            }
+            Cond::Ge | Cond::Lt => {
+                let n = self.holds_result(Cond::Mi, x, b);
+                let v = bit(self, V_CARRY, c == Cond::Lt);
+                self.b.ins().bxor(n, v)
+            }
+            Cond::Al | Cond::Nv => self.iconst(types::I8, 1),
         }
     }
 
@@ -448,6 +493,17 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
 
     fn aux_lazy(&mut self, op: FlagOp, w: Width, a: Value, b: Value) -> Value {
         let bin = match op {
+            FlagOp::Result => {
+                let (carry, up, byte) = (
+                    self.imm(1 << A_CARRY),
+                    self.imm((A.trailing_zeros() - A_CARRY).into()),
+                    self.imm(P_BYTE),
+                );
+                let x = self.emit_bin(Bin::And, Width::W64, b, carry);
+                let x = self.emit_bin(Bin::Shl, Width::W64, x, up);
+                let p = self.emit_bin(Bin::And, Width::W64, a, byte);
+                return self.emit_bin(Bin::Or, Width::W64, x, p);
+            }
             FlagOp::Raw | FlagOp::Float => {
                 let v = self.flag_operand(w, a);
                 return self.aux_bits(v);

@@ -23,6 +23,18 @@ fn guest() -> MemFlagsData {
     MemFlagsData::new().with_notrap()
 }
 
+/// Where the TLB was looked into last, for the next access to the same place: loads and stores have tags of their own, but
+/// one entry.
+#[derive(Clone, Copy)]
+pub(super) struct Lookup {
+    /// The address, as a value and what is added to it, and what else decides the values below.
+    key: (Value, u64, u64, u64, bool),
+    /// Address of the entry.
+    entry: Value,
+    /// What its tag has to be.
+    page: Value,
+}
+
 /// What an access does once the TLB has matched.
 struct Fast {
     /// Host address.
@@ -48,27 +60,8 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
         }
         self.before_slow_path(!0);
         let write = matches!(slow, Slow::Store | Slow::StorePair | Slow::Store128);
-        let table = match self.env.tlb {
-            Some(t) if !m.unpriv => t,
-            _ => {
-                let offset = if m.unpriv { offset_of!(Core, tlb_unpriv) } else { offset_of!(Core, tlb) };
-                self.load_core(types::I64, offset as i32)
-            }
-        };
-        let shift = self.imm((PAGE_BITS - ENTRY_BITS) as u64);
-        let index = self.b.ins().ushr(va, shift);
-        let mask = self.imm(((TLB_ENTRIES - 1) << ENTRY_BITS) as u64);
-        let index = self.b.ins().band(index, mask);
-        let entry = self.b.ins().iadd(table, index);
+        let Lookup { entry, page, .. } = self.look_up(m, va, bytes);
         let tag = if write { offset_of!(TlbEntry, write) } else { offset_of!(TlbEntry, read) };
-        // The page of the last byte must match: an access into the next page never does. Where alignment is required,
-        // the low bits of the address stay in, and an unaligned one never matches a tag; its last element decides.
-        let align = m.align.bytes();
-        let (beyond, keep) =
-            if m.aligned { (bytes - align, PAGE_MASK | (align - 1)) } else { (bytes - 1, PAGE_MASK) };
-        let last = self.add_imm(va, beyond);
-        let keep = self.imm(keep);
-        let page = self.b.ins().band(last, keep);
         let tag = self.b.ins().load(types::I64, trusted(), entry, tag as i32);
         let hit = self.b.ins().icmp(IntCC::Equal, page, tag);
 
@@ -95,6 +88,40 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
         let addend = self.b.ins().load(types::I64, trusted(), entry, addend);
         let at = self.b.ins().iadd(va, addend);
         Ok(Fast { at, merge })
+    }
+
+    /// Computes where the TLB has an entry for an access, and its tag.
+    fn look_up(&mut self, m: MemOp, va: Value, bytes: u64) -> Lookup {
+        // The page of the last byte must match: an access into the next page never does. Where alignment is required,
+        // the low bits of the address stay in, and an unaligned one never matches a tag; its last element decides.
+        let align = m.align.bytes();
+        let (beyond, keep) =
+            if m.aligned { (bytes - align, PAGE_MASK | (align - 1)) } else { (bytes - 1, PAGE_MASK) };
+        let (base, offset) = self.as_sum(va).unwrap_or((va, 0));
+        let key = (base, offset, beyond, keep, m.unpriv);
+        if let Some(l) = self.looked_up
+            && l.key == key
+        {
+            return l;
+        }
+        let table = match self.env.tlb {
+            Some(t) if !m.unpriv => t,
+            _ => {
+                let offset = if m.unpriv { offset_of!(Core, tlb_unpriv) } else { offset_of!(Core, tlb) };
+                self.load_core(types::I64, offset as i32)
+            }
+        };
+        let shift = self.imm((PAGE_BITS - ENTRY_BITS) as u64);
+        let index = self.b.ins().ushr(va, shift);
+        let mask = self.imm(((TLB_ENTRIES - 1) << ENTRY_BITS) as u64);
+        let index = self.b.ins().band(index, mask);
+        let entry = self.b.ins().iadd(table, index);
+        let last = self.add_imm(va, beyond);
+        let keep = self.imm(keep);
+        let page = self.b.ins().band(last, keep);
+        let l = Lookup { key, entry, page };
+        self.looked_up = Some(l);
+        l
     }
 
     /// Continues behind the access.

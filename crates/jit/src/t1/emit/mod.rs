@@ -19,6 +19,7 @@ use cranelift_codegen::ir::{
     Block, FuncRef, InstBuilder, InstructionData, MemFlagsData, Opcode, SigRef, Type, Value, ValueDef, types,
 };
 use cranelift_frontend::{FunctionBuilder, Variable};
+use lyrebird_isa::flags::pack_op;
 use lyrebird_isa::ops::Width;
 use lyrebird_isa::state::{REG_SINK, REG_ZERO, REGS, Reg};
 use lyrebird_isa::vector::Bytes;
@@ -151,6 +152,8 @@ pub struct ClifEmitter<'a, 'f, C: Cpu> {
     flags_dirty: bool,
     /// The flags where they are handed over: operation, operands.
     flag_vars: Option<[Variable; 3]>,
+    /// The last look into the TLB in this block.
+    looked_up: Option<mem::Lookup>,
     /// Floating-point constants at the start of the function.
     floats: fp::Constants,
     /// The instruction at hand.
@@ -180,6 +183,7 @@ impl<'a, 'f, C: Cpu> ClifEmitter<'a, 'f, C> {
             flags: Flags::InCore,
             flags_dirty: false,
             flag_vars: None,
+            looked_up: None,
             floats: Default::default(),
             pc: 0,
             retired: 0,
@@ -387,6 +391,12 @@ impl<C: Cpu> Emit for ClifEmitter<'_, '_, C> {
     fn set_flags_if(&mut self, c: Value, op: FlagOp, w: Width, a: Value, b: Value, nzcv: u32) {
         let (a, b) = (self.uncut(w, a), self.uncut(w, b));
         self.put_flags(Flags::Choice { c, op, w, a, b, nzcv });
+    }
+    fn set_flags_unless(&mut self, same: Value, op: FlagOp, w: Width, a: Value, b: Value) {
+        let old = self.unshifted();
+        let op = self.imm(pack_op(op, w));
+        let [op, a, b] = std::array::from_fn(|i| self.b.ins().select(same, old[i], [op, a, b][i]));
+        self.put_flags(Flags::Handed { op, a, b });
     }
     fn set_nzcv(&mut self, v: Value) {
         let mask = self.imm(lyrebird_isa::flags::RAW);
