@@ -2,7 +2,7 @@
 //! emit host instructions and the interpreter may call Rust operators with the same result.
 
 /// Operand width in bits. A result is zero-extended to 64 bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Width {
     /// 8 bits.
     W8,
@@ -63,7 +63,7 @@ impl Width {
 }
 
 /// Two-operand integer operations on the low `width` bits of both operands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Bin {
     /// Wrapping addition.
     Add,

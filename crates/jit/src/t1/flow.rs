@@ -108,9 +108,9 @@ pub struct Block {
     pub preds: u32,
     /// The one predecessor, where it is emitted earlier: its symbolic flags are still good here.
     pub inherits: Option<usize>,
-    /// A path leads from it back to it, and the region is not to be compiled quickly. What it has in registers goes to `Core` where somebody looks; elsewhere it goes
-    /// there before each instruction behind which somebody may: stores are cheap, and copies of them on slow paths cost
-    /// more time to compile than they save.
+    /// A path leads from it back to it, and the region is compiled well. What it has in registers goes to `Core` where
+    /// somebody looks; elsewhere it goes there before each instruction behind which somebody may: stores are cheap, and
+    /// copies of them on slow paths cost more time to compile than they save.
     pub loops: bool,
     /// May differ from `Core` at the start.
     pub dirty_in: Set,

@@ -5,6 +5,7 @@ use cranelift_codegen::ir::condcodes::{CondCode, IntCC};
 use cranelift_codegen::ir::{InstBuilder, InstructionData, Opcode, Type, Value, ValueDef, types};
 use lyrebird_isa::ops::{Bin, Cc, Un, Width};
 use lyrebird_isa::{Cpu, Emit};
+use rustc_hash::FxHashMap;
 
 use super::ClifEmitter;
 
@@ -29,6 +30,10 @@ fn intcc(cc: Cc) -> IntCC {
         Cc::Sle => IntCC::SignedLessThanOrEqual,
     }
 }
+
+/// What a guest block has computed so far on its straight path, by operation, width and operands, constants by value:
+/// guests compute the same address for the load and the store of an element.
+pub(super) type Made = FxHashMap<(Bin, Width, Result<u64, Value>, Result<u64, Value>), Value>;
 
 impl<C: Cpu> ClifEmitter<'_, '_, C> {
     /// The low bits of `v` as a value of their own width.
@@ -144,6 +149,12 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
             Bin::Sdiv => return self.sdiv(w, a, b),
             _ => {}
         }
+        let key = (op, w, self.operand_key(a), self.operand_key(b));
+        if self.straight
+            && let Some(&v) = self.made.get(&key)
+        {
+            return v;
+        }
         let (x, y) = (self.low(w, a), self.low(w, b));
         let i = self.b.ins();
         let r = match op {
@@ -161,7 +172,16 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
             Bin::Ror => i.rotr(x, y),
             Bin::Umulh | Bin::Smulh | Bin::Udiv | Bin::Sdiv => unreachable!("returned above"),
         };
-        self.widen(r)
+        let v = self.widen(r);
+        if self.straight {
+            self.made.insert(key, v);
+        }
+        v
+    }
+
+    /// An operand such that equal ones are the same.
+    fn operand_key(&self, v: Value) -> Result<u64, Value> {
+        self.as_const(v).ok_or(v)
     }
 
     /// Operands at a width that divides without surprises: narrower ones are extended to 32 bits.

@@ -67,6 +67,8 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
     ) {
         self.loops = b.loops;
         self.looked_up = None;
+        self.made.clear();
+        self.straight = true;
         self.val = [None; ALL_REGS];
         self.stale = b.live_in & REGISTERS & !b.ssa_in;
         self.dirty = b.dirty_in & REGISTERS;
@@ -87,6 +89,7 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
     /// Leaves guest block `i` by all its edges.
     pub(in crate::t1) fn end_block(&mut self, i: usize, layout: &Layout<'_>) {
         let b = &layout.region.blocks[i];
+        self.straight = false;
         let n = self.imm(b.insns.len() as u64);
         self.budget = self.b.ins().isub(self.budget, n);
         self.b.def_var(layout.budget, self.budget);

@@ -152,6 +152,9 @@ pub struct ClifEmitter<'a, 'f, C: Cpu> {
     flags_dirty: bool,
     /// The flags where they are handed over: operation, operands.
     flag_vars: Option<[Variable; 3]>,
+    /// Values of this block that may be used again, and whether what is emitted is on its straight path.
+    made: alu::Made,
+    straight: bool,
     /// The last look into the TLB in this block.
     looked_up: Option<mem::Lookup>,
     /// Floating-point constants at the start of the function.
@@ -183,6 +186,8 @@ impl<'a, 'f, C: Cpu> ClifEmitter<'a, 'f, C> {
             flags: Flags::InCore,
             flags_dirty: false,
             flag_vars: None,
+            made: alu::Made::default(),
+            straight: false,
             looked_up: None,
             floats: Default::default(),
             pc: 0,
@@ -321,7 +326,9 @@ impl<'a, 'f, C: Cpu> ClifEmitter<'a, 'f, C> {
     fn store_aside(&mut self, shows: Set) {
         self.store_regs(self.dirty & shows);
         if shows & FLAGS != 0 {
+            let straight = std::mem::replace(&mut self.straight, false);
             self.store_flags();
+            self.straight = straight;
         }
     }
 
