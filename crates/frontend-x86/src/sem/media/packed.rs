@@ -4,7 +4,7 @@
 use iced_x86::{EncodingKind, Mnemonic, OpKind};
 use lyrebird_isa::ops::{Lane, VBin};
 use lyrebird_isa::vector::{Bytes, lanes};
-use lyrebird_isa::{Emit, Reg, Sem, Size, VPair, VShift, VUn, Visitor};
+use lyrebird_isa::{Emit, MemOp, Reg, Sem, Size, VPair, VShift, VUn, Visitor};
 
 use super::access;
 use super::inline::{Reach, clear_upper};
@@ -382,6 +382,31 @@ impl Sem<X86Cpu> for Insert {
     }
 }
 
+/// The same from memory; the destination and the first source are the memory operand's registers.
+#[derive(Clone, Copy, Debug)]
+struct InsertMem {
+    m: Mem,
+    lane: Lane,
+    index: u8,
+    vex: bool,
+}
+
+impl Sem<X86Cpu> for InsertMem {
+    #[inline(always)]
+    fn sem<E: Emit<Cpu = X86Cpu>>(&self, e: &mut E) -> Result<(), E::Fault> {
+        let n = bytes(self.lane);
+        let va = self.m.linear(e, n.into(), false)?;
+        let x = e.load(MemOp::new(Size::from_log2(n.trailing_zeros())), va)?;
+        let (d, a) = (self.m.reg.0, e.vreg(self.m.reg2.0));
+        let r = e.vinsert(self.lane, a, self.index, x);
+        e.set_vreg(d, r);
+        if self.vex {
+            clear_upper(e, d);
+        }
+        Ok(())
+    }
+}
+
 /// Lanes of insertions, extractions and masks.
 fn lane_of(m: Mnemonic) -> Option<Lane> {
     use Mnemonic as M;
@@ -412,10 +437,14 @@ pub(super) fn decode<V: Visitor<X86Cpu>>(x: &Insn<'_>, v: V) -> Decoded<V> {
                 Ok(v.visit(ToGpr { d: x.gpr(0), s: x.number(1), lane, index: NONE }))
             }
             (true, true) => Ok(v.visit(ToGpr { d: x.gpr(0), s: x.number(1), lane, index })),
-            (false, true) if x.is_gpr(last - 1) => {
-                let (d, s) = (x.number(0), x.gpr(last - 1));
+            (false, true) => {
+                let d = x.number(0);
                 let a = if last == 3 { x.number(1) } else { d };
-                Ok(v.visit(Insert { d, a, s, lane, index, vex }))
+                Ok(if x.is_mem(last - 1) {
+                    v.visit(InsertMem { m: x.mem().with(Gpr(d)).with2(Gpr(a)), lane, index, vex })
+                } else {
+                    v.visit(Insert { d, a, s: x.gpr(last - 1), lane, index, vex })
+                })
             }
             _ => Err(v),
         };
