@@ -70,7 +70,8 @@ pub const TAG_NONE: u64 = u64::MAX;
 pub struct TlbEntry {
     /// Tag for loads.
     pub read: u64,
-    /// Tag for stores; absent where the page holds translated code, so that stores to it are noticed.
+    /// Tag for stores and atomic accesses; only there with that for loads, and absent where the page holds translated code,
+    /// so that stores to it are noticed.
     pub write: u64,
     /// Tag for instruction fetch.
     pub exec: u64,

@@ -489,7 +489,9 @@ impl Mmu {
         let pa = t.pa & PAGE_MASK;
         let (host, tag_write) = match self.phys.page(pa) {
             Page::Ram(p) => {
-                let page = self.phys.ram_page(pa).filter(|n| t.write && !self.phys.page_watched(*n));
+                // What may be stored to inline may be loaded from: atomic accesses look at the write tag alone.
+                let writable = t.read && t.write;
+                let page = self.phys.ram_page(pa).filter(|n| writable && !self.phys.page_watched(*n));
                 (Some(p.cast_const()), page)
             }
             Page::Rom(p) => (Some(p), None),

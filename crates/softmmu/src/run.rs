@@ -51,8 +51,8 @@ pub(crate) fn inline_aligned(core: &Core, va: u64, m: MemOp) -> Option<*mut u8> 
         return None;
     }
     let e = entry(core, va, m.unpriv);
-    let page = va & PAGE_MASK;
-    (e.read == page && e.write == page).then(|| va.wrapping_add(e.addend) as *mut u8)
+    // Only what may be loaded from has a write tag.
+    (e.write == va & PAGE_MASK).then(|| va.wrapping_add(e.addend) as *mut u8)
 }
 
 impl Mmu {

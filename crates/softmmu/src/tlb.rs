@@ -8,7 +8,7 @@ use lyrebird_isa::TlbEntry;
 use lyrebird_isa::state::{PAGE_BITS, PAGE_MASK, TAG_NONE, TLB_ENTRIES, tlb_index};
 
 use self::leaves::{Leaves, untagged};
-use self::side::{DEVICE, TAGGED, WRITE};
+use self::side::{DEVICE, READ, TAGGED, WRITE};
 use self::table::Table;
 use crate::mmu::{MemType, Translation};
 
@@ -301,7 +301,7 @@ impl Context {
     pub(crate) fn tag_write(&mut self, va: u64, ram_page: usize, tags: &mut WriteTags) {
         let i = tlb_index(va);
         let side = &mut self.side[i % TLB_ENTRIES];
-        if side.va != va & PAGE_MASK || side.bits & (WRITE | DEVICE | TAGGED) != WRITE {
+        if side.va != va & PAGE_MASK || side.bits & (READ | WRITE | DEVICE | TAGGED) != READ | WRITE {
             return;
         }
         if let Some(c) = tags.get_mut(ram_page) {

@@ -116,8 +116,16 @@ fn the_slow_path_fills_exactly_the_tags_that_are_allowed() {
         assert_eq!(vm.tags(va), want, "{va:#x}");
     }
     vm.store(0x6000, B8, 1).unwrap();
-    assert_eq!(vm.tags(0x6000), (false, true, false));
+    // Atomic accesses look at the write tag alone.
+    assert_eq!(vm.tags(0x6000), (false, false, false));
     assert_eq!(err(vm.load(0x6008, B8)), (0x6008, Read, Translation(Refused::Permission)));
+    let space = vm.spaces.of(KEY, USER);
+    let r = vm.mmu.rmw(&mut vm.core, &space, Rmw::Add, 0x6000, B8, 1).map(drop);
+    assert_eq!(err(r), (0x6000, Read, Translation(Refused::Permission)));
+    vm.mmu.watch_code(RAM + 0x3000);
+    vm.mmu.unwatch_code(RAM + 0x3000);
+    vm.store(0x6000, B8, 1).unwrap();
+    assert_eq!(vm.tags(0x6000), (false, false, false));
     vm.store(0x1008, B8, 0x1234).unwrap();
     assert_eq!(inline_load(vm.core.tlb, 0x1008), Some(0x1234));
     assert_eq!(vm.fetch(0x1008), Ok(RAM));

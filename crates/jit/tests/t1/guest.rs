@@ -536,6 +536,23 @@ impl TestCpu {
         self.mem.get_mut(o as usize..(o + bytes) as usize)
     }
 
+    /// An atomic access, which is a slow one only where the inline TLB does not allow it.
+    fn atomic(&mut self, va: u64, m: MemOp, new: impl FnOnce(u64) -> Option<u64>) -> u64 {
+        let aligned = va & (m.size.bytes() - 1) == 0;
+        let inline = aligned && self.tlb[tlb_index(va)].write == va & PAGE_MASK;
+        let accesses = self.log.len();
+        let old = self.load_slow(va, m);
+        if self.core.fault == 0
+            && let Some(new) = new(old)
+        {
+            self.store_slow(va, m, new);
+        }
+        if inline {
+            self.log.truncate(accesses);
+        }
+        old
+    }
+
     /// Interprets one instruction with `pc` exact; `false` where it faulted and nothing has changed.
     pub fn step(&mut self, insn: Insn) -> bool {
         let pc = self.core.pc;
@@ -648,17 +665,9 @@ unsafe impl Cpu for TestCpu {
         }
     }
     fn rmw(&mut self, op: Rmw, va: u64, m: MemOp, v: u64) -> u64 {
-        let old = self.load_slow(va, m);
-        if self.core.fault == 0 {
-            self.store_slow(va, m, op.eval(m.size.width(), old, v));
-        }
-        old
+        self.atomic(va, m, |old| Some(op.eval(m.size.width(), old, v)))
     }
     fn cas(&mut self, va: u64, m: MemOp, expected: u64, new: u64) -> u64 {
-        let old = self.load_slow(va, m);
-        if self.core.fault == 0 && old == m.size.width().zext(expected) {
-            self.store_slow(va, m, new);
-        }
-        old
+        self.atomic(va, m, |old| (old == m.size.width().zext(expected)).then_some(new))
     }
 }

@@ -13,7 +13,7 @@ pub(crate) struct Side {
     pub(super) bits: u64,
 }
 
-const READ: u64 = 1;
+pub(super) const READ: u64 = 1;
 pub(super) const WRITE: u64 = 2;
 const EXEC: u64 = 4;
 pub(super) const DEVICE: u64 = 8;

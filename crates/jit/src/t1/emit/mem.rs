@@ -5,7 +5,7 @@
 use std::mem::offset_of;
 
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, MemFlagsData, Type, Value, types};
+use cranelift_codegen::ir::{AtomicRmwOp, Block, BlockArg, InstBuilder, MemFlagsData, Type, Value, types};
 use lyrebird_isa::mem::{MemOp, Order, Size};
 use lyrebird_isa::state::{PAGE_BITS, PAGE_MASK, TLB_ENTRIES, TlbEntry};
 use lyrebird_isa::{Core, Cpu, Emit, Float, Rmw};
@@ -49,6 +49,17 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
     /// matched. `Err`: there is no fast path, and these are the results of the thunk.
     fn access(
         &mut self,
+        access: (Slow, MemOp, Value, u64),
+        data: &[Value],
+        results: &[Type],
+    ) -> Result<Fast, Vec<Value>> {
+        self.access_with(0, access, data, results)
+    }
+
+    /// The same with an operation for the thunk.
+    fn access_with(
+        &mut self,
+        op: u64,
         (slow, m, va, bytes): (Slow, MemOp, Value, u64),
         data: &[Value],
         results: &[Type],
@@ -56,11 +67,15 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
         self.check_order();
         if self.env.verify {
             self.sync();
-            return Err(self.out_of_line_here(slow, m, 0, va, data, results));
+            return Err(self.out_of_line_here(slow, m, op, va, data, results));
         }
         self.before_slow_path(!0);
-        let write = matches!(slow, Slow::Store | Slow::StorePair | Slow::Store128);
-        let Lookup { entry, page, .. } = self.look_up(m, va, bytes);
+        // What may be stored to inline may be loaded from as well.
+        let atomic = matches!(slow, Slow::Rmw | Slow::Cas);
+        let write = atomic || matches!(slow, Slow::Store | Slow::StorePair | Slow::Store128);
+        // Atomics that are not aligned are nothing that the host has.
+        let aligned = if atomic { MemOp { align: m.size, ..m }.aligned() } else { m };
+        let Lookup { entry, page, .. } = self.look_up(aligned, va, bytes);
         let tag = if write { offset_of!(TlbEntry, write) } else { offset_of!(TlbEntry, read) };
         let tag = self.b.ins().load(types::I64, trusted(), entry, tag as i32);
         let hit = self.b.ins().icmp(IntCC::Equal, page, tag);
@@ -78,7 +93,7 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
         self.enter(cold);
         let flags = self.flag_state();
         self.store_aside(!0);
-        let (fault, out) = self.out_of_line(slow, m, 0, va, data, results);
+        let (fault, out) = self.out_of_line(slow, m, op, va, data, results);
         self.set_flag_state(flags);
         let out: Vec<BlockArg> = out.into_iter().map(BlockArg::from).collect();
         self.b.ins().brif(fault, self.env.fault, &[], merge, &out);
@@ -334,12 +349,56 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
     }
 
     pub(super) fn emit_rmw(&mut self, op: Rmw, m: MemOp, va: Value, v: Value) -> Value {
-        self.sync();
-        self.out_of_line_here(Slow::Rmw, m, op as u64, va, &[v], &[types::I64])[0]
+        let access = (Slow::Rmw, m, va, m.size.bytes());
+        match self.access_with(op as u64, access, &[v], &[types::I64]) {
+            Ok(f) => {
+                let v = if op == Rmw::Clr { self.b.ins().bnot(v) } else { v };
+                let (ty, v) = self.element(m.size, v);
+                let op = match op {
+                    Rmw::Swp => AtomicRmwOp::Xchg,
+                    Rmw::Add => AtomicRmwOp::Add,
+                    Rmw::Clr => AtomicRmwOp::And,
+                    Rmw::Eor => AtomicRmwOp::Xor,
+                    Rmw::Set => AtomicRmwOp::Or,
+                    Rmw::Smax => AtomicRmwOp::Smax,
+                    Rmw::Smin => AtomicRmwOp::Smin,
+                    Rmw::Umax => AtomicRmwOp::Umax,
+                    Rmw::Umin => AtomicRmwOp::Umin,
+                };
+                let old = self.b.ins().atomic_rmw(ty, guest(), op, f.at, v);
+                self.merge_element(&f, old)
+            }
+            Err(out) => out[0],
+        }
     }
 
     pub(super) fn emit_cas(&mut self, m: MemOp, va: Value, expected: Value, new: Value) -> Value {
-        self.sync();
-        self.out_of_line_here(Slow::Cas, m, 0, va, &[expected, new], &[types::I64])[0]
+        match self.access((Slow::Cas, m, va, m.size.bytes()), &[expected, new], &[types::I64]) {
+            Ok(f) => {
+                let (_, expected) = self.element(m.size, expected);
+                let (_, new) = self.element(m.size, new);
+                let old = self.b.ins().atomic_cas(guest(), f.at, expected, new);
+                self.merge_element(&f, old)
+            }
+            Err(out) => out[0],
+        }
+    }
+
+    /// The type of an element of at most 8 bytes, and a value of that type.
+    fn element(&mut self, size: Size, v: Value) -> (Type, Value) {
+        let ty = match size {
+            Size::B1 => types::I8,
+            Size::B2 => types::I16,
+            Size::B4 => types::I32,
+            Size::B8 | Size::B16 => return (types::I64, v),
+        };
+        (ty, self.b.ins().ireduce(ty, v))
+    }
+
+    /// Continues behind an access with an element, zero-extended.
+    fn merge_element(&mut self, f: &Fast, v: Value) -> Value {
+        let wide = self.b.func.dfg.value_type(v) == types::I64;
+        let v = if wide { v } else { self.b.ins().uextend(types::I64, v) };
+        self.merge(f, &[v])[0]
     }
 }
