@@ -178,6 +178,10 @@ fn host_isa(features: HostFeatures, verify_clif: bool, quick: bool) -> Result<Ow
         HostFeatures::Preset(preset) => {
             let mut isa = cranelift_native::builder_with_options(false)?;
             isa.enable(preset).map_err(|e| format!("preset {preset}: {e}"))?;
+            if preset == "x86-64-v3" {
+                // It implies that, but leaves it out, and FMA is then no instruction.
+                isa.enable("has_avx").map_err(|e| e.to_string())?;
+            }
             isa
         }
     };
