@@ -45,7 +45,7 @@ impl Default for EngineConfig {
     fn default() -> Self {
         EngineConfig {
             tier: Tier::Auto,
-            hot_threshold: 300,
+            hot_threshold: 1000,
             slice: 20_000,
             verify: false,
             max_decoded: 4_000_000,

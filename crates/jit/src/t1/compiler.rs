@@ -137,8 +137,6 @@ pub struct LinkSite {
 /// Compiles regions of the guest CPU `C`.
 pub struct Compiler<C> {
     isa: OwnedTargetIsa,
-    /// For regions that are to be compiled quickly.
-    quick: OwnedTargetIsa,
     host: Host,
     context: Context,
     builder: FunctionBuilderContext,
@@ -157,13 +155,14 @@ impl<C> std::fmt::Debug for Compiler<C> {
 }
 
 /// The host as Cranelift knows it.
-fn host_isa(features: HostFeatures, verify_clif: bool, quick: bool) -> Result<OwnedTargetIsa, String> {
+fn host_isa(features: HostFeatures, verify_clif: bool) -> Result<OwnedTargetIsa, String> {
     let mut flags = settings::builder();
     for (name, value) in [
         // `speed` costs 40 to 70 % more, gains nothing on such code, and merges guest loads.
         ("opt_level", "none"),
-        // More than half of the time of a compilation is the better one's.
-        ("regalloc_algorithm", if quick { "single_pass" } else { "backtracking" }),
+        // More than half of the time of a compilation is its. What `single_pass` makes is so much slower and larger that
+        // even processes that are started and soon gone lose by it.
+        ("regalloc_algorithm", "backtracking"),
         ("enable_verifier", if verify_clif { "true" } else { "false" }),
         ("enable_probestack", "false"),
         ("unwind_info", "false"),
@@ -191,9 +190,7 @@ fn host_isa(features: HostFeatures, verify_clif: bool, quick: bool) -> Result<Ow
 impl<C: Cpu> Compiler<C> {
     /// A compiler for the host, with its code in `arena`.
     pub fn new(arena: Arc<Arena>, config: CompilerConfig) -> Result<Compiler<C>, CompileError> {
-        let isa =
-            |quick| host_isa(config.features, config.verify_clif, quick).map_err(CompileError::Cranelift);
-        let (isa, quick) = (isa(false)?, isa(true)?);
+        let isa = host_isa(config.features, config.verify_clif).map_err(CompileError::Cranelift)?;
         let host = Host {
             call_conv: isa.default_call_conv(),
             tso: cfg!(target_arch = "x86_64"),
@@ -205,7 +202,6 @@ impl<C: Cpu> Compiler<C> {
         };
         let mut compiler = Compiler {
             isa,
-            quick,
             host,
             context: Context::new(),
             builder: FunctionBuilderContext::new(),
@@ -227,7 +223,7 @@ impl<C: Cpu> Compiler<C> {
         compiler.context.clear();
         let out = thunks[OUT].entry() as u64;
         chain::build_link(&mut compiler.context.func, &mut compiler.builder, host, out);
-        let link = compiler.emit_stripped(&thunks, None, false)?;
+        let link = compiler.emit_stripped(&thunks, None)?;
         thunks.push(link.code);
         debug_assert_eq!(thunks.len(), chain::LINK + 1);
         compiler.link = link.body;
@@ -303,7 +299,7 @@ impl<C: Cpu> Compiler<C> {
         }
         let page = request.pages.iter().find(|p| p.va == head & PAGE_MASK).copied();
         let thunks = Arc::clone(&self.thunks);
-        let mut code = self.emit_stripped(&thunks, Some((page, &links)), request.quick.is_some())?;
+        let mut code = self.emit_stripped(&thunks, Some((page, &links)))?;
         code.code.keep(thunks);
         if let Some(n) = &request.quick {
             code.code.keep_count(Arc::clone(n));
@@ -316,10 +312,10 @@ impl<C: Cpu> Compiler<C> {
     }
 
     /// Compiles the function in the context: the machine code and its calls.
-    fn compile_context(&mut self, quick: bool) -> Result<(Vec<u8>, Vec<Call>), CompileError> {
+    fn compile_context(&mut self) -> Result<(Vec<u8>, Vec<Call>), CompileError> {
         let mut control = ControlPlane::default();
         self.context
-            .compile(if quick { &*self.quick } else { &*self.isa }, &mut control)
+            .compile(&*self.isa, &mut control)
             .map_err(|e| CompileError::Cranelift(format!("{:?}", e.inner)))?;
         let Some(compiled) = self.context.compiled_code() else {
             return Err(CompileError::Cranelift(String::from("no code")));
@@ -341,7 +337,7 @@ impl<C: Cpu> Compiler<C> {
 
     /// Compiles the function in the context and installs it, as one that makes its own frame.
     fn emit(&mut self, functions: &[Code]) -> Result<Code, CompileError> {
-        let (image, calls) = self.compile_context(false)?;
+        let (image, calls) = self.compile_context()?;
         let mut targets = Vec::with_capacity(calls.len());
         for c in &calls {
             targets.push((c.site, function(functions, c.to.1)?));
@@ -355,9 +351,8 @@ impl<C: Cpu> Compiler<C> {
         &mut self,
         functions: &[Code],
         region: Option<(Option<CodePage>, &[u64])>,
-        quick: bool,
     ) -> Result<Stripped, CompileError> {
-        let (mut image, calls) = self.compile_context(quick)?;
+        let (mut image, calls) = self.compile_context()?;
         let ahead = if region.is_some() { FRONT } else { 0 };
         let (plain, mut tail): (Vec<Call>, Vec<Call>) =
             calls.into_iter().partition(|c| c.site == 0 || image[c.site - 1] != JMP);
