@@ -92,6 +92,7 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
     }
 
     fn result(&mut self, f: Float, p: Part, r: Value) -> Value {
+        self.raises = true;
         match p {
             Part::Low => self.vector_of(f, r),
             Part::All => self.seen_as(types::I8X16, r),
@@ -200,6 +201,7 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
             FCc::Or => FloatCC::Ordered,
         };
         let r = self.b.ins().fcmp(cc, x, y);
+        self.raises = true;
         let r = self.seen_as(types::I8X16, r);
         if p == Part::All {
             return r;
@@ -210,6 +212,7 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
 
     pub(super) fn emit_ffrom_int(&mut self, f: Float, v: Value) -> Value {
         let x = self.b.ins().fcvt_from_sint(scalar_type(f), v);
+        self.raises = true;
         self.vector_of(f, x)
     }
 
@@ -352,6 +355,8 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
         self.b.ins().jump(go_on, &[BlockArg::from(made)]);
         self.enter(go_on);
         let v = self.b.block_params(go_on)[0];
+        // The branch has made use of the result.
+        self.raises = false;
         self.set_vreg(r, v);
     }
 

@@ -165,6 +165,8 @@ pub struct ClifEmitter<'a, 'f, C: Cpu> {
     retired: u32,
     /// It has written a register or the flags.
     wrote: bool,
+    /// It computes on the host's floating-point unit, which may raise exceptions even if nobody wants the result.
+    raises: bool,
     pub(super) goes: Goes,
     /// Addresses that the region leaves to, and the blocks in which it does, which take the budget.
     pub(super) links: Vec<(u64, Block)>,
@@ -193,6 +195,7 @@ impl<'a, 'f, C: Cpu> ClifEmitter<'a, 'f, C> {
             pc: 0,
             retired: 0,
             wrote: false,
+            raises: false,
             goes: Goes::Next,
             links: Vec::new(),
             error: None,
@@ -205,6 +208,7 @@ impl<'a, 'f, C: Cpu> ClifEmitter<'a, 'f, C> {
         self.pc = pc;
         self.retired = retired;
         self.wrote = false;
+        self.raises = false;
         self.goes = Goes::Next;
     }
 
@@ -453,7 +457,13 @@ impl<C: Cpu> Emit for ClifEmitter<'_, '_, C> {
         self.read_reg(VECTOR + (r & 31) as usize)
     }
     fn set_vreg(&mut self, r: u8, v: Value) {
-        self.write_reg(VECTOR + (r & 31) as usize, v);
+        let i = VECTOR + (r & 31) as usize;
+        self.write_reg(i, v);
+        if self.raises {
+            // A value without use is not computed at all.
+            self.store_regs(1 << i);
+            self.dirty &= !(1 << i);
+        }
     }
     fn vec(&mut self, lo: Value, hi: Value) -> Value {
         self.emit_vec(lo, hi)
