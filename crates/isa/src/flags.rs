@@ -154,7 +154,12 @@ impl Cond {
     /// Whether the condition holds for a raw flag word.
     #[inline]
     pub const fn eval_raw(self, nzcv: u64) -> bool {
-        let (n, z, c, v) = (nzcv & N != 0, nzcv & Z != 0, nzcv & C != 0, nzcv & V != 0);
+        self.eval_bits(nzcv & N != 0, nzcv & Z != 0, nzcv & C != 0, nzcv & V != 0)
+    }
+
+    /// Whether the condition holds for N, Z, C and V.
+    #[inline(always)]
+    const fn eval_bits(self, n: bool, z: bool, c: bool, v: bool) -> bool {
         match self {
             Cond::Eq => z,
             Cond::Ne => !z,
@@ -244,25 +249,7 @@ impl Cond {
     /// Whether the condition holds for the result `r` (64 bits) with [`carries`] `b`.
     #[inline(always)]
     pub const fn eval_result(self, r: u64, b: u64) -> bool {
-        let (n, z) = ((r as i64) < 0, r == 0);
-        let (c, v) = (b & 1 != 0, b >> V_CARRY & 1 != 0);
-        match self {
-            Cond::Eq => z,
-            Cond::Ne => !z,
-            Cond::Cs => c,
-            Cond::Cc => !c,
-            Cond::Mi => n,
-            Cond::Pl => !n,
-            Cond::Vs => v,
-            Cond::Vc => !v,
-            Cond::Hi => c && !z,
-            Cond::Ls => !c || z,
-            Cond::Ge => n == v,
-            Cond::Lt => n != v,
-            Cond::Gt => !z && n == v,
-            Cond::Le => z || n != v,
-            Cond::Al | Cond::Nv => true,
-        }
+        self.eval_bits((r as i64) < 0, r == 0, b & 1 != 0, b >> V_CARRY & 1 != 0)
     }
 
     /// Whether the condition holds after `a + b` (64 bits), C being the complement of the carry.

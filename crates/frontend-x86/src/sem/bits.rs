@@ -1,6 +1,7 @@
 //! BT, BTS, BTR, BTC, BSF, BSR, TZCNT, LZCNT, POPCNT, BSWAP, MOVBE, CRC32 (SDM Vol. 1, 5.1.6 and 5.1.16).
 
 use iced_x86::Mnemonic;
+use lyrebird_isa::flags::{C, Z};
 use lyrebird_isa::{Bin, Cc, Emit, FlagOp, Helper, MemOp, Rmw, Sem, Un, Visitor, Width};
 
 use super::{Decoded, consts, flags, wide_widths, widths};
@@ -133,13 +134,9 @@ impl<const OP: u8, const W: u8, const MEM: bool> Sem<X86Cpu> for Count<OP, W, ME
                 return Ok(());
             }
             count::POPCNT => {
-                // All clear but ZF.
-                let one_bit = one(e);
-                let some = e.select(none, zero, one_bit);
-                let word = flags::word(e, Width::W64, some, zero, zero, zero);
-                // PF is clear too: its byte gets one bit.
-                let one = one(e);
-                let word = e.bin(Bin::Or, q, word, one);
+                // All clear but ZF: C is the complement of CF, and PF's byte has one bit.
+                let (if_zero, if_not) = (e.imm(Z | C | 1), e.imm(C | 1));
+                let word = e.select(none, if_zero, if_not);
                 e.set_nzcv(word);
             }
             _ => {
@@ -150,11 +147,6 @@ impl<const OP: u8, const W: u8, const MEM: bool> Sem<X86Cpu> for Count<OP, W, ME
         self.m.reg.set::<W, E>(e, r);
         Ok(())
     }
-}
-
-#[inline(always)]
-fn one<E: Emit<Cpu = X86Cpu>>(e: &mut E) -> E::Val {
-    e.imm(1)
 }
 
 /// BSWAP. At 16 bits the result is undefined: 0, as processors give.

@@ -1,6 +1,6 @@
 //! The six arithmetic flags (SDM Vol. 1, 3.4.3.1) where no lazy form fits.
 
-use lyrebird_isa::flags::{A, A_CARRY, C, N, V, V_CARRY, Z};
+use lyrebird_isa::flags::{A_CARRY, C, V, V_CARRY};
 use lyrebird_isa::{Bin, Cc, Cond, Emit, FlagOp, Width};
 
 use crate::X86Cpu;
@@ -52,36 +52,6 @@ pub fn pf<E: Emit<Cpu = X86Cpu>>(e: &mut E) -> E::Val {
     let one = e.imm(1);
     let odd = e.bin(Bin::And, Width::W64, ones, one);
     e.bin(Bin::Xor, Width::W64, odd, one)
-}
-
-/// A raw flag word: ZF, SF and PF of the result `r` at a width, CF, OF and AF as given, 0 or 1 each.
-#[inline(always)]
-pub fn word<E: Emit<Cpu = X86Cpu>>(
-    e: &mut E,
-    w: Width,
-    r: E::Val,
-    cf: E::Val,
-    of: E::Val,
-    af: E::Val,
-) -> E::Val {
-    let r = e.zext(w, r);
-    let zero = e.imm(0);
-    let z = e.cmp(Cc::Eq, Width::W64, r, zero);
-    let (zbit, none) = (e.imm(Z), e.imm(0));
-    let mut v = e.select(z, zbit, none);
-    let sign = e.imm(w.bits() as u64 - 1);
-    let n = e.bin(Bin::Shr, Width::W64, r, sign);
-    let c = e.imm(C);
-    for (bit, to) in [(n, N), (cf, C), (of, V), (af, A)] {
-        let to = e.imm(to.trailing_zeros() as u64);
-        let bit = e.bin(Bin::Shl, Width::W64, bit, to);
-        v = e.bin(Bin::Or, Width::W64, v, bit);
-    }
-    // C is the complement of CF.
-    v = e.bin(Bin::Xor, Width::W64, v, c);
-    let byte = e.imm(0xff);
-    let p = e.bin(Bin::And, Width::W64, r, byte);
-    e.bin(Bin::Or, Width::W64, v, p)
 }
 
 /// What [`FlagOp::Result`] has beside the result: CF, OF and AF, 0 or 1 each.

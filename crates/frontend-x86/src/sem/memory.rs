@@ -98,26 +98,43 @@ impl<const SYNC: bool> Sem<X86Cpu> for ByHelper<SYNC> {
     }
 }
 
+/// The next bytes of a longer access.
+enum Piece {
+    /// So many, which lie here on the host.
+    Mapped(*mut u8, usize),
+    /// What one access takes.
+    Access(Size),
+}
+
 impl X86Cpu {
+    /// The first of `n` bytes at `va`.
+    fn piece(&mut self, va: u64, n: usize, kind: AccessKind) -> Outcome<Piece> {
+        let n = n.min((PAGE_SIZE - (va & !PAGE_MASK)) as usize);
+        Ok(match self.mmu.run(&mut self.core, &self.paging, (va, n as u64), kind, false)? {
+            Some(p) => Piece::Mapped(p, n),
+            None => Piece::Access(Size::from_log2(n.ilog2().min(3))),
+        })
+    }
+
     /// Loads any number of bytes.
     pub(super) fn get_bytes(&mut self, va: u64, to: &mut [u8]) -> Outcome<()> {
         let (mut at, mut rest) = (self.wrap(va), to);
         while !rest.is_empty() {
-            let n = in_page(at, rest.len());
-            let from = self.mmu.run(&mut self.core, &self.paging, (at, n as u64), AccessKind::Read, false)?;
-            if let Some(p) = from {
-                let (here, behind) = rest.split_at_mut(n);
-                // SAFETY: `Mmu::run` vouches for so many bytes, which are the guest's and not the CPU's.
-                unsafe { p.copy_to_nonoverlapping(here.as_mut_ptr(), n) };
-                (rest, at) = (behind, self.behind(at, n));
-                continue;
-            }
-            let size = piece(n);
-            let n = size.bytes() as usize;
-            let v = self.load_at(at, size, false)?;
-            let (here, behind) = rest.split_at_mut(n);
-            here.copy_from_slice(&v.to_le_bytes()[..n]);
-            (rest, at) = (behind, self.behind(at, n));
+            let n = match self.piece(at, rest.len(), AccessKind::Read)? {
+                Piece::Mapped(p, n) => {
+                    // SAFETY: `Mmu::run` vouches for so many bytes, which are the guest's and not the CPU's; `rest` has
+                    // at least as many.
+                    unsafe { p.copy_to_nonoverlapping(rest.as_mut_ptr(), n) };
+                    n
+                }
+                Piece::Access(size) => {
+                    let n = size.bytes() as usize;
+                    let v = self.load_at(at, size, false)?;
+                    rest[..n].copy_from_slice(&v.to_le_bytes()[..n]);
+                    n
+                }
+            };
+            (rest, at) = (&mut rest[n..], self.behind(at, n));
         }
         Ok(())
     }
@@ -133,21 +150,20 @@ impl X86Cpu {
         }
         let (mut at, mut rest) = (va, bytes);
         while !rest.is_empty() {
-            let n = in_page(at, rest.len());
-            let to = self.mmu.run(&mut self.core, &self.paging, (at, n as u64), AccessKind::Write, false)?;
-            if let Some(p) = to {
-                let (here, behind) = rest.split_at(n);
-                // SAFETY: as in `get_bytes`.
-                unsafe { p.copy_from_nonoverlapping(here.as_ptr(), n) };
-                (rest, at) = (behind, self.behind(at, n));
-                continue;
-            }
-            let size = piece(n);
-            let n = size.bytes() as usize;
-            let (here, behind) = rest.split_at(n);
-            let v = here.iter().rev().fold(0, |v, &b| v << 8 | b as u64);
-            self.store_at(at, size, v, false)?;
-            (rest, at) = (behind, self.behind(at, n));
+            let n = match self.piece(at, rest.len(), AccessKind::Write)? {
+                Piece::Mapped(p, n) => {
+                    // SAFETY: as in `get_bytes`.
+                    unsafe { p.copy_from_nonoverlapping(rest.as_ptr(), n) };
+                    n
+                }
+                Piece::Access(size) => {
+                    let n = size.bytes() as usize;
+                    let v = rest[..n].iter().rev().fold(0, |v, &b| v << 8 | b as u64);
+                    self.store_at(at, size, v, false)?;
+                    n
+                }
+            };
+            (rest, at) = (&rest[n..], self.behind(at, n));
         }
         Ok(true)
     }
@@ -156,14 +172,4 @@ impl X86Cpu {
     fn behind(&self, va: u64, n: usize) -> u64 {
         self.wrap(va.wrapping_add(n as u64))
     }
-}
-
-/// How many of `n` bytes at `va` lie in its page.
-fn in_page(va: u64, n: usize) -> usize {
-    n.min((PAGE_SIZE - (va & !PAGE_MASK)) as usize)
-}
-
-/// The next access of `n` bytes.
-fn piece(n: usize) -> Size {
-    Size::from_log2(n.ilog2().min(3))
 }

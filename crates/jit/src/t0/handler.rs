@@ -5,6 +5,8 @@ use lyrebird_isa::scan::{Flow, Scan};
 use lyrebird_isa::state::{code_ctx_mask, jump_index, trail_index};
 use lyrebird_isa::{Core, Cpu, Emit, JumpKind, Sem, Term, Visitor, Work};
 
+use crate::t1::RegionExit;
+
 use super::op::{Exit, Handler, Op, Trailer, goto, leave};
 
 /// The `Sem` in an operation's payload.
@@ -170,7 +172,7 @@ unsafe fn computed<C: Cpu>(cpu: *mut C, op: *const Op<C>, target: u64, budget: i
 #[derive(Debug)]
 #[repr(C)]
 pub struct RegionEntry {
-    /// The compiled function; returns an exit code, [`REGION_FAULT`] for a guest fault.
+    /// The compiled function; returns a [`RegionExit`].
     pub entry: unsafe extern "C" fn(core: *mut Core) -> u64,
     /// Instructions retired in it so far.
     pub retired: u64,
@@ -188,15 +190,6 @@ impl RegionEntry {
         RegionEntry { entry, retired: 0, last: (0, 0), mark, id }
     }
 }
-
-/// What compiled code returns when [`Core::fault`] is set.
-pub const REGION_FAULT: u64 = 2;
-/// What it returns when a link of its can be made to lead to another region.
-pub const REGION_LINK: u64 = 4;
-/// What it returns when a page of code is not mapped as it was.
-pub const REGION_FETCH: u64 = 5;
-/// What it returns behind an instruction after which the CPU must be looked at.
-pub const REGION_SYNC: u64 = 6;
 
 /// Handler of [`Trailer::enter`]: runs the compiled region, then goes on where it left.
 ///
@@ -218,20 +211,16 @@ pub unsafe fn enter_region<C: Cpu>(cpu: *mut C, op: *const Op<C>, budget: i64) -
         (*region).retired = (*region).retired.wrapping_add((budget - left) as u64);
         (*region).last = (budget, core.pc);
         core.trail[trail_index(left)] = (*region).mark;
-        if why == REGION_FAULT {
-            return leave(core, op, left, Exit::RegionFault);
+        match RegionExit::from_code(why) {
+            Some(RegionExit::Fault) => leave(core, op, left, Exit::RegionFault),
+            Some(RegionExit::Link) => leave(core, op, left, Exit::RegionLink),
+            Some(RegionExit::Fetch) => leave(core, op, left, Exit::Fetch),
+            Some(RegionExit::Sync) => leave(core, op, left, Exit::Sync),
+            _ => {
+                let target = core.pc;
+                computed(cpu, op, target, left)
+            }
         }
-        if why == REGION_LINK {
-            return leave(core, op, left, Exit::RegionLink);
-        }
-        if why == REGION_FETCH {
-            return leave(core, op, left, Exit::Fetch);
-        }
-        if why == REGION_SYNC {
-            return leave(core, op, left, Exit::Sync);
-        }
-        let target = core.pc;
-        computed(cpu, op, target, left)
     }
 }
 

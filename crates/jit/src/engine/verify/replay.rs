@@ -113,13 +113,12 @@ extern "C" fn sys(core: *mut Core, a0: u64, a1: u64, a2: u64) -> u64 {
     answer(core, Kind::Sys, a0, SYS_OP.pack(), [a1, a2], None) as u64
 }
 
-/// The slow paths that answer from the log.
 /// Regions compiled for verify mode leave in front of what would ask.
 extern "C" fn look(_: *mut Core, _: u64, _: u64, _: u64) -> u64 {
     1
 }
 
-/// The functions above.
+/// The slow paths that answer from the log.
 pub fn slow_paths() -> SlowPaths {
     SlowPaths { load, store, load_pair, store_pair, load128, store128, rmw, cas, look, sys: Some(sys) }
 }
