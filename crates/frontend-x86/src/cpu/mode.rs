@@ -217,7 +217,9 @@ impl X86Cpu {
             () => 0,
         };
         let mut m = code
-            | bit(self.segs[Seg::Ss as usize].big(), Mode::STACK32)
+            // In 64-bit code the stack is 64 bits wide whatever SS is, and SS is null behind an interrupt that changed the
+            // privilege: a kernel would else be decoded and compiled twice.
+            | bit(code != 2 && self.segs[Seg::Ss as usize].big(), Mode::STACK32)
             | bit(self.cpl == 3, Mode::CPL3)
             | bit(c.cr0 & (cr0::EM | cr0::TS) != 0, Mode::X87_TRAPPED)
             | bit(c.cr0 & cr0::EM != 0, Mode::X87_UNDEFINED)
