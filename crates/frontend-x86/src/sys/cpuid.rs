@@ -132,12 +132,18 @@ impl X86Cpu {
             4 => cache(sub),
             // The APIC timer runs always.
             6 => [4, 0, 0, 0],
-            7 if sub == 0 => [
-                0,
-                bits(m, LEAF7_EBX),
-                bits(m, &[(Umip, 2)]),
-                bits(m, &[(SpecCtrl, 26), (ArchCapabilities, 29)]),
-            ],
+            7 => match sub {
+                0 => [
+                    2,
+                    bits(m, LEAF7_EBX),
+                    bits(m, &[(Umip, 2)]),
+                    bits(m, &[(SpecCtrl, 26), (ArchCapabilities, 29)]),
+                ],
+                // BHI_CTRL and MCDT_NO: kernels that find IBRS_ALL alone clear a branch history that is not there, by a
+                // loop of a hundred instructions at each system call.
+                2 => [0, 0, 0, bits(m, &[(SpecCtrl, 4), (ArchCapabilities, 5)])],
+                _ => [0; 4],
+            },
             0xb => match sub {
                 0 => [0, 1, 0x100, 0],
                 1 => [0, 1, 0x201, 0],

@@ -139,7 +139,8 @@ impl Msrs {
             MTRR_FIX64K..=MTRR_FIX4K_F8000 => bytes.iter().all(|&t| memory_type(t)),
             MCG_CAP | PLATFORM_ID | PERF_STATUS => false,
             DEBUGCTL => v & !0xffc3 == 0,
-            SPEC_CTRL => v & !3 == 0,
+            // IBRS, STIBP and BHI_DIS_S.
+            SPEC_CTRL => v & !(3 | 1 << 10) == 0,
             _ => true,
         };
         if good {
