@@ -354,8 +354,8 @@ impl Mmu {
             && c.key.asid != NO_SPACE
         {
             if c.fetched_under != numbers {
-                c.forget_fetches();
-                c.fetched_under = numbers;
+                let old = std::mem::replace(&mut c.fetched_under, numbers);
+                c.forget_fetches([old.0 != numbers.0, old.1 != numbers.1]);
             }
             if !c.has_exec(va) {
                 shadow.fetched(c.key.asid, va, &mut self.generations);

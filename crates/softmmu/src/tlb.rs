@@ -5,7 +5,7 @@ mod side;
 mod table;
 
 use lyrebird_isa::TlbEntry;
-use lyrebird_isa::state::{PAGE_BITS, PAGE_MASK, TAG_NONE, TLB_ENTRIES, tlb_index};
+use lyrebird_isa::state::{PAGE_BITS, PAGE_MASK, TAG_NONE, TLB_ENTRIES, UPPER_HALF, tlb_index};
 
 use self::leaves::{Leaves, untagged};
 use self::side::{DEVICE, READ, TAGGED, WRITE};
@@ -278,10 +278,12 @@ impl Context {
         self.recent.pages().filter_map(|va| Some((self.lookup(va)?, self.table.get(tlb_index(va)))))
     }
 
-    /// Enters in an empty place what another context has there, not yet fetched through.
+    /// Enters in an empty place what another context has there; with `code`, what was fetched through in the upper half
+    /// there counts as fetched through here.
     pub(crate) fn adopt(
         &mut self,
         (side, e): (Side, TlbEntry),
+        code: bool,
         tags: &mut WriteTags,
         ram_page: impl Fn(u64) -> Option<usize>,
     ) {
@@ -295,6 +297,9 @@ impl Context {
             c.add(i);
         }
         self.enter(i, side, TlbEntry { exec: TAG_NONE, ..e });
+        if code && e.exec == side.va && side.va & UPPER_HALF != 0 {
+            self.tag_exec(side.va, true);
+        }
     }
 
     /// Adds the write tag that an entry could not have while its page was watched.
@@ -403,7 +408,9 @@ impl Context {
     /// Starts a new generation in which nothing was fetched yet.
     pub(crate) fn renew(&mut self, generation: u32) {
         self.generation = generation;
-        self.forget_fetches();
+        self.forget_fetches([true; 2]);
+        self.exec.clear();
+        self.exec_private = false;
     }
 
     /// Whether it has anything that shadow tables do not keep exact.
@@ -411,17 +418,18 @@ impl Context {
         self.loose || self.loose_upper
     }
 
-    /// Has all fetches come the slow way again.
-    pub(crate) fn forget_fetches(&mut self) {
-        self.exec.clear();
-        self.exec_private = false;
+    /// Has fetches from the lower or the upper half, or both, come the slow way again.
+    pub(crate) fn forget_fetches(&mut self, halves: [bool; 2]) {
         for w in 0..self.fetched.len() {
-            let mut left = std::mem::take(&mut self.fetched[w]);
+            let mut left = self.fetched[w];
             while left != 0 {
                 let i = w * 64 + left.trailing_zeros() as usize;
                 left &= left - 1;
                 let e = self.table.get(i);
-                self.table.set(i, TlbEntry { exec: TAG_NONE, ..e });
+                if e.exec == TAG_NONE || halves[usize::from(e.exec & UPPER_HALF != 0)] {
+                    self.table.set(i, TlbEntry { exec: TAG_NONE, ..e });
+                    self.fetched[w] &= !(1 << (i % 64));
+                }
             }
         }
     }

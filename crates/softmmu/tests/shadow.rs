@@ -188,7 +188,8 @@ impl World {
 
     fn switch(&mut self, c: usize) {
         let asid = self.cpus[c].space as u16 + 1;
-        let desc = self.spaces[self.cpus[c].space].space();
+        let space = self.spaces[self.cpus[c].space];
+        let desc = space.space();
         let cpu = &mut self.cpus[c];
         if cpu.flat {
             let asid = cpu.mmu.enter(&mut cpu.core, None, 0);
@@ -197,7 +198,9 @@ impl World {
             return;
         }
         let asid = cpu.mmu.enter(&mut cpu.core, Some(&desc), asid);
-        let key = |class| ContextKey { asid, class };
+        // PSTATE.PAN, unlike CR4.SMAP, is nothing that the tables' meaning depends on.
+        let pan = if space.format == Format::V8 && space.guarded { 8 } else { 0 };
+        let key = |class: u8| ContextKey { asid, class: class + pan };
         // User, supervisor, and the other one.
         let (cur, unpriv) = (key(cpu.user.into()), key(2));
         cpu.mmu.switch(&mut cpu.core, cur, unpriv, cpu.user.into());

@@ -105,23 +105,24 @@ impl Shadow {
         }
     }
 
-    /// Looks for an upper number in common again, if the address space has lost the one it had.
+    /// Looks for an upper number in common again, if the address space has lost the one it had. Whether it has one now.
     #[inline]
-    pub(super) fn rejoin_code(&mut self, id: u16) {
-        if let Some(s) = self.spaces.get_mut(usize::from(id))
-            && s.code.tries > 0
-        {
-            s.code.tries -= 1;
-            self.inherit_code(id);
+    pub(super) fn rejoin_code(&mut self, id: u16) -> bool {
+        match self.spaces.get_mut(usize::from(id)) {
+            Some(s) if s.code.tries > 0 => {
+                s.code.tries -= 1;
+                self.inherit_code(id)
+            }
+            _ => false,
         }
     }
 
-    /// Gives a new address space the upper number of one that maps the same code there.
-    pub(super) fn inherit_code(&mut self, id: u16) {
-        let Some(new) = self.spaces.get(usize::from(id)) else { return };
-        let (desc, Some(root)) = (new.desc, new.desc.roots[UPPER]) else { return };
+    /// Gives an address space the upper number of one that maps the same code there, if there is one.
+    pub(super) fn inherit_code(&mut self, id: u16) -> bool {
+        let Some(new) = self.spaces.get(usize::from(id)) else { return false };
+        let (desc, Some(root)) = (new.desc, new.desc.roots[UPPER]) else { return false };
         if root.top & UPPER_HALF == 0 {
-            return;
+            return false;
         }
         let alike = |o: &super::Space| {
             o.alive
@@ -135,12 +136,14 @@ impl Shadow {
             shared.then_some((o.code, o.nodes[UPPER]))
         };
         if let Some((code, n)) = self.spaces.iter().enumerate().find_map(same) {
-            if let Some(key) = self.node(n).map(|n| n.key)
-                && self.reach_root(id, UPPER, key).is_some()
-            {
+            let reached = match self.node(n).map(|n| n.key) {
+                Some(key) => self.reach_root(id, UPPER, key).is_some(),
+                None => false,
+            };
+            if reached {
                 self.take_upper(id, code);
             }
-            return;
+            return reached;
         }
         let candidates = self.recent.into_iter().chain([self.current]);
         let candidates: Vec<u16> = candidates
@@ -160,8 +163,9 @@ impl Shadow {
                 continue;
             }
             self.take_upper(id, code);
-            return;
+            return true;
         }
+        false
     }
 
     fn take_upper(&mut self, id: u16, from: CodeIds) {

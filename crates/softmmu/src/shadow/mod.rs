@@ -194,19 +194,17 @@ impl Shadow {
         self.nodes.get_mut(n as usize).and_then(Option::as_mut)
     }
 
-    /// The number of an address space, which becomes the current one.
-    pub(crate) fn enter(&mut self, desc: &SpaceDesc, generations: &mut Generations) -> u16 {
+    /// The number of an address space, which becomes the current one; and whether it has others' upper number again, after
+    /// it had lost it.
+    pub(crate) fn enter(&mut self, desc: &SpaceDesc, generations: &mut Generations) -> (u16, bool) {
         self.clock += 1;
         let hash = desc.hash();
         let same = |s: &Space| s.hash == hash && s.alive && s.desc == *desc;
         let has = |id: &u16| self.spaces.get(usize::from(*id)).is_some_and(same);
         let found = Some(self.current).filter(has).or_else(|| self.by_hash.get(&hash).copied().filter(has));
-        let id = match found {
-            Some(id) => {
-                self.rejoin_code(id);
-                id
-            }
-            None => self.new_space(desc, hash, generations),
+        let (id, rejoined) = match found {
+            Some(id) => (id, self.rejoin_code(id)),
+            None => (self.new_space(desc, hash, generations), false),
         };
         if let Some(s) = self.spaces.get_mut(usize::from(id)) {
             s.stamp = self.clock;
@@ -215,7 +213,7 @@ impl Shadow {
             self.recent[self.clock as usize % self.recent.len()] = self.current;
             self.current = id;
         }
-        id
+        (id, rejoined)
     }
 
     #[cold]

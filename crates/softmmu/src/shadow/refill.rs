@@ -51,8 +51,19 @@ impl Mmu {
             }
             return asid;
         };
-        let id = desc.map_or(NO_SPACE, |d| shadow.enter(d, &mut self.generations));
+        let (id, rejoined) = desc.map_or((NO_SPACE, false), |d| shadow.enter(d, &mut self.generations));
         self.follow(core);
+        if rejoined {
+            // Its root was made anew, and what the TLB had of it is gone.
+            for i in 0..self.contexts.len() {
+                if self.contexts[i].key.asid == id {
+                    self.inherit(i);
+                }
+            }
+            if self.unpublished {
+                self.publish(core);
+            }
+        }
         id
     }
 
@@ -109,8 +120,9 @@ impl Mmu {
         }
     }
 
-    /// Fills a new context with what the latest one of its class has of tables that both address spaces share: their
-    /// kernel.
+    /// Fills a context that is new, or has lost what it had of the kernel, with what the latest one of its class has of
+    /// tables that both address spaces share: the kernel. Where both have a number for its code in common, what code
+    /// was fetched through there, it was fetched through here.
     pub(crate) fn inherit(&mut self, to: usize) {
         let Some(mut shadow) = self.shadow.take() else { return };
         let key = self.contexts[to].key;
@@ -128,9 +140,18 @@ impl Mmu {
             let entries: Vec<_> =
                 self.contexts[from].recent().filter(|e| shadow.shares(&mut shared, e.0.va())).collect();
             self.stats.inherited += entries.len() as u64;
+            let upper = |id: u16| shadow.code_of(id).map(|c| c.1);
+            let code = upper(key.asid)
+                .filter(|n| Some(*n) == upper(donor) && *n == self.contexts[from].fetched_under.1);
             let phys = &self.phys;
+            let c = &mut self.contexts[to];
+            if let Some(n) = code
+                && std::mem::replace(&mut c.fetched_under.1, n) != n
+            {
+                c.forget_fetches([false, true]);
+            }
             for e in entries {
-                self.contexts[to].adopt(e, &mut self.tags, |pa| phys.ram_page(pa));
+                c.adopt(e, code.is_some(), &mut self.tags, |pa| phys.ram_page(pa));
             }
         }
         self.shadow = Some(shadow);
