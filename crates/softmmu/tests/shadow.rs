@@ -621,6 +621,7 @@ fn a_kernel_is_shadowed_once() {
     let found = core.code_ctx & code_ctx_mask(KERNEL);
     enter(&mut mmu, &mut core, 1);
     assert!(inline_tags(core.tlb, KERNEL).0 && inline_tags(core.tlb, KERNEL + 0x1000).0, "taken over");
+    assert!(inline_tags(core.tlb, KERNEL + 0x1000).2, "and its code");
     assert_eq!(core.code_ctx & code_ctx_mask(KERNEL), found);
     assert_ne!(core.code_ctx & code_ctx_mask(0), 0);
     assert_eq!(mmu.stats().walks, 2);
@@ -648,7 +649,19 @@ fn a_kernel_is_shadowed_once() {
     let third = core.code_ctx & code_ctx_mask(KERNEL);
     enter(&mut mmu, &mut core, 1);
     assert_eq!(core.code_ctx & code_ctx_mask(KERNEL), third);
+    assert!(inline_tags(core.tlb, KERNEL + 0x1000).2, "taken over with its code");
     assert_eq!(mmu.fetch(&mut core, &guest(1), KERNEL + 0x1000).map(|c| c.pa), Ok(page(7)));
+    // Other code in the lower half changes nothing for the kernel's.
+    for (table, below) in [(1, 9), (9, 10), (10, 11)] {
+        put(page(table), page(below));
+    }
+    for code in [12, 13] {
+        put(page(11) + 2 * 8, page(code));
+        mmu.flush_va(&mut core, 0x2000, None, ClassMask::ALL);
+        assert_eq!(mmu.fetch(&mut core, &guest(1), 0x2000).map(|c| c.pa), Ok(page(code)));
+        assert_eq!(core.code_ctx & code_ctx_mask(KERNEL), third);
+        assert!(inline_tags(core.tlb, KERNEL + 0x1000).2 && inline_tags(core.tlb, 0x2000).2);
+    }
 }
 
 #[test]

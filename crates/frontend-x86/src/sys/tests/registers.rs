@@ -61,6 +61,18 @@ fn from_real_mode_to_long_mode_and_back() {
 }
 
 #[test]
+fn a_null_ss_makes_no_other_mode_of_64_bit_code() {
+    let mut m = Machine::long();
+    let before = m.cpu.mode;
+    assert!(m.cpu.segs[Seg::Ss as usize].big(), "the machine begins with a data segment");
+    // mov ss, ax, as an interrupt out of user mode leaves it
+    m.set(RAX, 0);
+    m.ok(&[0x8e, 0xd0]);
+    assert!(!m.cpu.segs[Seg::Ss as usize].big());
+    assert_eq!(m.cpu.mode, before, "blocks would be decoded once for each");
+}
+
+#[test]
 fn cr0_checks() {
     let mut m = Machine::protected();
     for v in [cr0::PG, cr0::PE | cr0::NW] {
