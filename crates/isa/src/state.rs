@@ -90,8 +90,9 @@ pub const fn tlb_index(va: u64) -> usize {
     ((va >> PAGE_BITS) as usize) & (TLB_ENTRIES - 1)
 }
 
-/// log2 of the number of entries of the jump cache.
-pub const JUMP_BITS: u32 = 12;
+/// log2 of the number of entries of the jump cache. A kernel that starts programs returns to some 15,000 places, and an
+/// entry serves one.
+pub const JUMP_BITS: u32 = 16;
 /// Entries of the jump cache.
 pub const JUMP_ENTRIES: usize = 1 << JUMP_BITS;
 
@@ -109,6 +110,13 @@ pub const fn code_ctx_mask(va: u64) -> u64 {
     let half = (1 << CODE_HALF_BITS) - 1;
     let at = if va & UPPER_HALF != 0 { 16 + CODE_HALF_BITS } else { 16 };
     half << at | 0xffff
+}
+
+/// The number in [`Core::code_ctx`] that stands for the mapping of the half of the addresses that `va` is in.
+#[inline(always)]
+pub const fn code_number(ctx: u64, va: u64) -> u32 {
+    let at = if va & UPPER_HALF != 0 { 16 + CODE_HALF_BITS } else { 16 };
+    (ctx >> at) as u32 & ((1 << CODE_HALF_BITS) - 1)
 }
 
 /// Where an indirect branch finds its target: matches when `va` and `ctx` do.

@@ -8,8 +8,8 @@ mod verify;
 
 use lyrebird_isa::cpu::Event;
 use lyrebird_isa::state::{
-    JUMP_ENTRIES, JumpEntry, PAGE_MASK, PAGE_SIZE, TRAIL, UPPER_HALF, code_ctx_mask, jump_index, tlb_index,
-    trail_index,
+    JUMP_ENTRIES, JumpEntry, PAGE_MASK, PAGE_SIZE, TRAIL, UPPER_HALF, code_ctx_mask, code_number, jump_index,
+    tlb_index, trail_index,
 };
 use lyrebird_isa::{Cpu, Work};
 
@@ -300,7 +300,13 @@ impl<C: Cpu> Engine<C> {
                 id?
             }
         };
-        let block = self.cache.get(id)?;
+        let block = self.cache.get_mut(id)?;
+        // This fetch was noted under the number of its half, so that it changes if the page is mapped elsewhere.
+        let number = code_number(cpu.core().code_ctx, pc);
+        if block.entered && block.stamp != number {
+            block.stamp = number;
+            self.regions.stamp(id, number);
+        }
         let op: *const Op<C> = block.entry();
         let at = jump_index(pc);
         self.jump[at] = JumpEntry { va: pc, ctx: cpu.core().code_ctx, op: op.cast(), code: block.code };

@@ -30,8 +30,9 @@ const WAITING: usize = 1024;
 /// Requests that the compile thread has at a time: enough for the time to the next look.
 const AHEAD: usize = 4;
 
-/// Quick regions that are looked at each time whether one is worth compiling well.
-const LOOKS: usize = 64;
+/// Quick regions that are looked at each time whether one is worth compiling well: each costs a cache miss, in every
+/// slice.
+const LOOKS: usize = 8;
 /// How many times as often as a block that is compiled first it must have been entered.
 const WORTH: u32 = 10;
 /// And how many times more while other code waits for its first compilation.
@@ -428,6 +429,7 @@ impl<C: Cpu> Regions<C> {
         if let Some(head) = cache.get_mut(p.head) {
             head.set_enter(&raw mut *entry as u64);
             head.entered = true;
+            head.stamp = 0;
             head.code = region.body;
         }
         cache.redirect(p.head, jump);
@@ -548,6 +550,14 @@ impl<C: Cpu> Regions<C> {
     pub fn at(&self, head: BlockId) -> Option<&Region<C>> {
         let ids = self.by_block.get(&head)?;
         ids.iter().filter_map(|id| self.installed.get(id)).find(|r| r.head == head)
+    }
+
+    /// Lets the region that is entered at `head` be entered by links as long as the mapping of its half of the addresses
+    /// has that number.
+    pub fn stamp(&self, head: BlockId, number: u32) {
+        if let Some(r) = self.at(head) {
+            r.code.stamp(r.pc(), number);
+        }
     }
 
     /// The installed regions.

@@ -63,6 +63,9 @@ pub struct Block<C> {
     pub entered: bool,
     /// Where compiled code that comes here goes on: in that region, or back to T0.
     pub code: u64,
+    /// By which number of the mapping of code that region knows that it may be entered, 0 where by none: see
+    /// [`lyrebird_isa::state::code_number`].
+    pub stamp: u32,
     /// It was hot once before, while it was part of another block's region.
     pub deferred: bool,
     /// Operations and trailer; see [`Block::ops`].
@@ -145,6 +148,7 @@ impl<C: Cpu> Block<C> {
             linked: [None; 2],
             host: how.host,
             entered: false,
+            stamp: 0,
             code: how.out,
             deferred: false,
             words,

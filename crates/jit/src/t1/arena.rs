@@ -181,10 +181,18 @@ impl Code {
     /// Makes a jump or call of the function lead elsewhere; `site` is where its 32-bit displacement is. Not to be called
     /// while a vCPU may be executing the function.
     pub fn patch(&self, site: usize, to: u64) {
-        debug_assert!(site + 4 <= self.len, "the displacement is in the function");
-        let rel = displacement(self.entry() as u64 + site as u64, to);
+        self.write(site, displacement(self.entry() as u64 + site as u64, to));
+    }
+
+    /// Changes a number of the region's front; as [`Code::patch`]. `page` is that of its head.
+    pub fn stamp(&self, page: u64, number: u32) {
+        self.write(host::STAMP, host::stamp(page, number));
+    }
+
+    fn write(&self, site: usize, word: u32) {
+        debug_assert!(site + 4 <= self.len, "the word is in the function");
         let at = self.at + site;
-        self.arena.lock().rw[at..at + 4].copy_from_slice(&rel.to_le_bytes());
+        self.arena.lock().rw[at..at + 4].copy_from_slice(&word.to_le_bytes());
         host::flush_icache(self.entry().wrapping_add(site), 4);
     }
 

@@ -16,7 +16,7 @@ use lyrebird_isa::Core;
 use lyrebird_isa::state::{JUMP_ENTRIES, JUMP_SHIFTS, JumpEntry, code_ctx_mask};
 
 use super::emit::Slow;
-use super::function::Host;
+use super::function::{Host, helper_signature};
 use super::region::RegionExit;
 
 /// Number of `host::enter` among the compiler's functions, behind the thunks.
@@ -29,6 +29,13 @@ pub const OUT: usize = ENTER + 2;
 pub const FETCH: usize = ENTER + 3;
 /// Number of the function of [`build_link`].
 pub const LINK: usize = ENTER + 4;
+
+/// Number of the function of [`build_raise`].
+pub const RAISE: usize = ENTER + 5;
+/// Number of the function of [`build_probe`].
+pub const PROBE: usize = ENTER + 6;
+/// Number of the thunk of helpers that are seldom called.
+pub const ASIDE: usize = ENTER + 7;
 
 /// External names in this namespace are functions by number.
 pub const FUNCTIONS: u32 = 0;
@@ -55,26 +62,38 @@ pub fn import(b: &mut FunctionBuilder<'_>, number: usize, signature: SigRef) -> 
     import_from(b, FUNCTIONS, number, signature)
 }
 
-fn go(b: &mut FunctionBuilder<'_>, namespace: u32, number: usize, core: Value, argument: Value) {
-    let sig = b.import_signature(signature(2));
+fn go(b: &mut FunctionBuilder<'_>, namespace: u32, number: usize, args: &[Value]) {
+    let sig = b.import_signature(signature(args.len()));
     let f = import_from(b, namespace, number, sig);
-    b.ins().return_call(f, &[core, argument]);
+    b.ins().return_call(f, args);
 }
 
 /// Leaves compiled code with a [`RegionExit`].
 pub fn leave(b: &mut FunctionBuilder<'_>, core: Value, code: Value) {
-    go(b, FUNCTIONS, EXIT, core, code);
+    go(b, FUNCTIONS, EXIT, &[core, code]);
 }
 
-/// Goes to the code at an address; `number` tells the function's jumps apart.
-pub fn jump(b: &mut FunctionBuilder<'_>, core: Value, code: Value, number: usize) {
-    go(b, JUMPS, number, core, code);
+/// Goes to the code at an address. A function does so at one place.
+pub fn jump(b: &mut FunctionBuilder<'_>, core: Value, code: Value) {
+    go(b, JUMPS, 0, &[core, code]);
+}
+
+/// Leaves with the fault that a helper records: the core, the helper's address, its arguments. Everything is in the core
+/// by then.
+pub fn raise(b: &mut FunctionBuilder<'_>, args: &[Value; 5]) {
+    go(b, FUNCTIONS, RAISE, args);
+}
+
+/// Goes on at the guest's address `pc` with a budget, for functions in which room is dearer than the prediction of a
+/// jump of their own.
+pub fn go_on(b: &mut FunctionBuilder<'_>, core: Value, pc: Value, budget: Value) {
+    go(b, FUNCTIONS, PROBE, &[core, pc, budget]);
 }
 
 /// Follows link `number` of region `id`.
 pub fn follow(b: &mut FunctionBuilder<'_>, core: Value, id: u64, number: usize) {
     let name = b.ins().iconst(types::I64, link_name(id, number) as i64);
-    go(b, LINKS, number, core, name);
+    go(b, LINKS, number, &[core, name]);
 }
 
 const LINK_BITS: u32 = 10;
@@ -153,4 +172,53 @@ pub fn build_link(func: &mut Function, context: &mut FunctionBuilderContext, hos
     leave(b, core, code);
     b.seal_all_blocks();
     builder.finalize(host.frontend);
+}
+
+/// Builds `tail fn(core: *mut Core, helper, a0, a1, a2: u64)`, the end of [`raise`].
+pub fn build_raise(func: &mut Function, context: &mut FunctionBuilderContext, host: Host) {
+    func.signature = signature(5);
+    let mut builder = FunctionBuilder::new(func, context);
+    let b = &mut builder;
+    let first = b.create_block();
+    b.append_block_params_for_function_params(first);
+    b.switch_to_block(first);
+    let [core, helper, a0, a1, a2] = std::array::from_fn(|i| b.block_params(first)[i]);
+    let trusted = MemFlagsData::trusted();
+    let sig = b.import_signature(helper_signature(host));
+    // The helper may change the program counter before it finds the fault.
+    let pc = b.ins().load(types::I64, trusted, core, offset_of!(Core, pc) as i32);
+    b.ins().call_indirect(sig, helper, &[core, a0, a1, a2]);
+    b.ins().store(trusted, pc, core, offset_of!(Core, pc) as i32);
+    let code = b.ins().iconst(types::I64, RegionExit::Fault as i64);
+    leave(b, core, code);
+    b.seal_all_blocks();
+    builder.finalize(host.frontend);
+}
+
+/// Builds `tail fn(core: *mut Core, pc, budget: u64)`, the end of [`go_on`].
+pub fn build_probe(func: &mut Function, context: &mut FunctionBuilderContext, host: Host) {
+    func.signature = signature(3);
+    let mut builder = FunctionBuilder::new(func, context);
+    let b = &mut builder;
+    let (first, ret) = (b.create_block(), b.create_block());
+    b.append_block_param(ret, types::I64);
+    b.append_block_params_for_function_params(first);
+    b.switch_to_block(first);
+    let [core, pc, budget] = std::array::from_fn(|i| b.block_params(first)[i]);
+    probe_and_jump(b, core, pc, budget, ret);
+    b.switch_to_block(ret);
+    let code = b.block_params(ret)[0];
+    leave(b, core, code);
+    b.seal_all_blocks();
+    builder.finalize(host.frontend);
+}
+
+/// Goes on at the guest's address `pc` with a budget. Where the jump cache does not know it, jumps to `ret` with
+/// [`RegionExit::Next`].
+pub fn probe_and_jump(b: &mut FunctionBuilder<'_>, core: Value, pc: Value, budget: Value, ret: Block) {
+    let trusted = MemFlagsData::trusted();
+    b.ins().store(trusted, pc, core, offset_of!(Core, pc) as i32);
+    b.ins().store(trusted, budget, core, offset_of!(Core, budget) as i32);
+    let code = probe(b, core, pc, ret);
+    jump(b, core, code);
 }

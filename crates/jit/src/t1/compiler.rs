@@ -16,11 +16,11 @@ use lyrebird_isa::state::{PAGE_MASK, TlbEntry, tlb_index};
 use lyrebird_isa::{Core, Cpu};
 
 use super::arena::{Arena, ArenaError, Code, displacement};
-use super::chain::{self, ENTER, FETCH, FUNCTIONS, JUMPS, LINKS, OUT};
+use super::chain::{self, ENTER, FETCH, FUNCTIONS, JUMPS, LINK, LINKS, OUT};
 use super::dump::{Dump, mark_cold};
 use super::emit::Slow;
 use super::flow::Region;
-use super::function::{Host, build_region, build_thunk};
+use super::function::{Host, build_aside, build_region, build_thunk};
 use super::host::{self, Check, FRONT, ShapeError};
 use super::region::{CodePage, RegionExit, RegionRequest};
 use super::slow::SlowPaths;
@@ -143,8 +143,8 @@ pub struct Compiler<C> {
     arena: Arc<Arena>,
     /// Thunks by [`Slow`], then those that `chain` numbers.
     thunks: Arc<Vec<Code>>,
-    /// Where links that lead nowhere go.
-    link: u64,
+    /// Where each of them is jumped to or called.
+    entries: Arc<[u64]>,
     cpu: PhantomData<fn() -> C>,
 }
 
@@ -207,38 +207,53 @@ impl<C: Cpu> Compiler<C> {
             builder: FunctionBuilderContext::new(),
             arena,
             thunks: Arc::default(),
-            link: 0,
+            entries: Arc::default(),
             cpu: PhantomData,
         };
         let mut thunks = Vec::new();
         for slow in Slow::ALL {
             compiler.context.clear();
             build_thunk(&mut compiler.context.func, &mut compiler.builder, host, slow, &config.slow);
-            thunks.push(compiler.emit(&[])?);
+            thunks.push(compiler.emit()?);
         }
         let why = |exit: RegionExit| host::exit_with(exit as u32);
         for piece in [host::enter(), host::exit(), why(RegionExit::Next), why(RegionExit::Fetch)] {
             thunks.push(compiler.arena.install(&piece)?);
         }
+        let mut entries: Vec<u64> = thunks.iter().map(|c| c.entry() as u64).collect();
+        let out = entries[OUT];
+        for number in [LINK, chain::RAISE, chain::PROBE] {
+            compiler.entries = Arc::from(&entries[..]);
+            compiler.context.clear();
+            let (func, builder) = (&mut compiler.context.func, &mut compiler.builder);
+            match number {
+                LINK => chain::build_link(func, builder, host, out),
+                chain::RAISE => chain::build_raise(func, builder, host),
+                _ => chain::build_probe(func, builder, host),
+            }
+            let built = compiler.emit_stripped(None)?;
+            entries.push(built.body);
+            thunks.push(built.code);
+        }
         compiler.context.clear();
-        let out = thunks[OUT].entry() as u64;
-        chain::build_link(&mut compiler.context.func, &mut compiler.builder, host, out);
-        let link = compiler.emit_stripped(&thunks, None)?;
-        thunks.push(link.code);
-        debug_assert_eq!(thunks.len(), chain::LINK + 1);
-        compiler.link = link.body;
+        build_aside(&mut compiler.context.func, &mut compiler.builder, host);
+        let aside = compiler.emit()?;
+        entries.push(aside.entry() as u64);
+        thunks.push(aside);
+        debug_assert_eq!(entries.len(), chain::ASIDE + 1);
+        compiler.entries = Arc::from(entries);
         compiler.thunks = Arc::new(thunks);
         Ok(compiler)
     }
 
     /// Where compiled code goes on for a block that is not: back to T0, at [`lyrebird_isa::Core::pc`].
     pub fn out(&self) -> u64 {
-        self.thunks.get(OUT).map_or(0, |c| c.entry() as u64)
+        self.entries.get(OUT).copied().unwrap_or(0)
     }
 
     /// Where a link goes that has no region to lead to.
     pub fn link(&self) -> u64 {
-        self.link
+        self.entries.get(LINK).copied().unwrap_or(0)
     }
 
     /// The arena.
@@ -248,7 +263,7 @@ impl<C: Cpu> Compiler<C> {
 
     /// Compiles a region on the calling thread.
     pub fn compile(&mut self, request: RegionRequest) -> Result<CompiledRegion, Box<Failure>> {
-        let start = host::thread_time();
+        let clock = host::ThreadClock::start();
         // A panic leaves the contexts in an unknown state; they are replaced before they are used again.
         let done = panic::catch_unwind(AssertUnwindSafe(|| self.try_compile(&request)));
         let error = match done {
@@ -261,7 +276,7 @@ impl<C: Cpu> Compiler<C> {
                     checked: region.checked,
                     links: region.links,
                     guest_insns,
-                    nanos: host::thread_time().saturating_sub(start).as_nanos() as u64,
+                    nanos: clock.elapsed().as_nanos() as u64,
                     dump,
                 });
             }
@@ -298,9 +313,8 @@ impl<C: Cpu> Compiler<C> {
             mark_cold(&mut self.context.func);
         }
         let page = request.pages.iter().find(|p| p.va == head & PAGE_MASK).copied();
-        let thunks = Arc::clone(&self.thunks);
-        let mut code = self.emit_stripped(&thunks, Some((page, &links)))?;
-        code.code.keep(thunks);
+        let mut code = self.emit_stripped(Some((page, &links)))?;
+        code.code.keep(Arc::clone(&self.thunks));
         if let Some(n) = &request.quick {
             code.code.keep_count(Arc::clone(n));
         }
@@ -335,12 +349,20 @@ impl<C: Cpu> Compiler<C> {
         Ok((compiled.code_buffer().to_vec(), calls))
     }
 
+    /// Where a function is by its number.
+    fn function(&self, number: usize) -> Result<u64, CompileError> {
+        let entry = self.entries.get(number).copied();
+        entry.ok_or_else(|| {
+            CompileError::Cranelift(format!("calls function {number}, which there is not yet"))
+        })
+    }
+
     /// Compiles the function in the context and installs it, as one that makes its own frame.
-    fn emit(&mut self, functions: &[Code]) -> Result<Code, CompileError> {
+    fn emit(&mut self) -> Result<Code, CompileError> {
         let (image, calls) = self.compile_context()?;
         let mut targets = Vec::with_capacity(calls.len());
         for c in &calls {
-            targets.push((c.site, function(functions, c.to.1)?));
+            targets.push((c.site, self.function(c.to.1)?));
         }
         Ok(self.arena.install_with(&image, |bytes, at| displace(bytes, at, &targets))?)
     }
@@ -349,7 +371,6 @@ impl<C: Cpu> Compiler<C> {
     /// head's page and the addresses of its links, and gets the front by which it is entered.
     fn emit_stripped(
         &mut self,
-        functions: &[Code],
         region: Option<(Option<CodePage>, &[u64])>,
     ) -> Result<Stripped, CompileError> {
         let (mut image, calls) = self.compile_context()?;
@@ -372,11 +393,11 @@ impl<C: Cpu> Compiler<C> {
         for c in plain.iter().chain(&tail) {
             let site = c.site + ahead;
             match c.to {
-                (FUNCTIONS, n) => targets.push((site, To::Address(function(functions, n)?))),
+                (FUNCTIONS, n) => targets.push((site, To::Address(self.function(n)?))),
                 (LINKS, n) => {
                     let pc = region.and_then(|(_, links)| links.get(n).copied());
                     links.push((n, LinkSite { pc: pc.unwrap_or(0), site }));
-                    targets.push((site, To::Address(self.link)));
+                    targets.push((site, To::Address(self.function(LINK)?)));
                 }
                 (_, n) => targets.push((site, To::Offset(ahead + end + n * host::jump().len()))),
             }
@@ -387,8 +408,7 @@ impl<C: Cpu> Compiler<C> {
         let body = ahead + entry;
         image.splice(0..0, std::iter::repeat_n(0, ahead));
         let check = region.map(|(page, _)| check(page));
-        let ends =
-            if check.is_some() { (function(functions, ENTER)?, function(functions, FETCH)?) } else { (0, 0) };
+        let ends = if check.is_some() { (self.function(ENTER)?, self.function(FETCH)?) } else { (0, 0) };
         let code = self.arena.install_with(&image, |bytes, at| {
             let targets: Vec<(usize, u64)> = targets
                 .iter()
@@ -432,13 +452,6 @@ struct Stripped {
     links: Vec<LinkSite>,
 }
 
-fn function(functions: &[Code], number: usize) -> Result<u64, CompileError> {
-    match functions.get(number) {
-        Some(code) => Ok(code.entry() as u64),
-        None => Err(CompileError::Cranelift(format!("calls function {number}, which there is not yet"))),
-    }
-}
-
 /// Writes displacements into code that will execute at `at`.
 fn displace(bytes: &mut [u8], at: u64, targets: &[(usize, u64)]) {
     for &(site, to) in targets {
@@ -452,6 +465,7 @@ fn check(page: Option<CodePage>) -> Check {
     let CodePage { va, host } = page.unwrap_or(CodePage { va: 1, host: 1 });
     let entry = tlb_index(va) * size_of::<TlbEntry>();
     Check {
+        ctx: offset_of!(Core, code_ctx) as u32,
         tlb: offset_of!(Core, tlb) as u32,
         exec: (entry + offset_of!(TlbEntry, exec)) as u32,
         addend_at: (entry + offset_of!(TlbEntry, addend)) as u32,

@@ -79,12 +79,10 @@ pub fn build_region<C: Cpu>(
     b.seal_block(entry);
     let core = b.block_params(entry)[0];
 
-    let mut helper_sig = Signature::new(host.call_conv);
-    helper_sig.params = vec![AbiParam::new(types::I64); 4];
-    helper_sig.returns = vec![AbiParam::new(types::I64)];
-    let helper_sig = b.import_signature(helper_sig);
+    let helper_sig = b.import_signature(helper_signature(host));
     let thunk_sig = b.import_signature(thunk_signature());
     let slow = Slow::ALL.map(|s| chain::import(b, s as usize, thunk_sig));
+    let aside = chain::import(b, chain::ASIDE, thunk_sig);
 
     let ret = b.create_block();
     b.append_block_param(ret, types::I64);
@@ -132,6 +130,7 @@ pub fn build_region<C: Cpu>(
         tlb,
         helper_sig,
         slow,
+        aside,
         ret,
         next,
         fault,
@@ -200,12 +199,13 @@ pub fn build_region<C: Cpu>(
     // Exits to a computed address.
     b.switch_to_block(next);
     let (pc, budget) = (b.block_params(next)[0], b.block_params(next)[1]);
-    b.ins().store(trusted, pc, core, PC);
-    b.ins().store(trusted, budget, core, BUDGET);
-    if env.chain {
-        let code = chain::probe(b, core, pc, ret);
-        chain::jump(b, core, code, 0);
+    if env.chain && env.quick.is_some() {
+        chain::go_on(b, core, pc, budget);
+    } else if env.chain {
+        chain::probe_and_jump(b, core, pc, budget, ret);
     } else {
+        b.ins().store(trusted, pc, core, PC);
+        b.ins().store(trusted, budget, core, BUDGET);
         let code = b.ins().iconst(types::I64, RegionExit::Next as i64);
         b.ins().jump(ret, &[BlockArg::from(code)]);
     }
@@ -299,6 +299,37 @@ pub fn build_thunk(
         let v = b.inst_results(call)[0];
         b.ins().store(trusted, v, core, SCRATCH_DATA);
     }
+    b.ins().return_(&[]);
+    builder.finalize(host.frontend);
+}
+
+/// The signature of helpers.
+pub fn helper_signature(host: Host) -> Signature {
+    let mut sig = Signature::new(host.call_conv);
+    sig.params = vec![AbiParam::new(types::I64); 4];
+    sig.returns = vec![AbiParam::new(types::I64)];
+    sig
+}
+
+/// Builds the thunk of helpers that are seldom called: like those of [`build_thunk`], so that nothing in a region has to
+/// make room for the call. It finds the helper's address, its last argument and the first two where accesses have their
+/// address, instruction word and data.
+pub fn build_aside(func: &mut Function, context: &mut FunctionBuilderContext, host: Host) {
+    func.signature = thunk_signature();
+    let mut builder = FunctionBuilder::new(func, context);
+    let b = &mut builder;
+    let entry = b.create_block();
+    b.append_block_params_for_function_params(entry);
+    b.switch_to_block(entry);
+    b.seal_block(entry);
+    let core = b.block_params(entry)[0];
+    let trusted = MemFlagsData::trusted();
+    let [f, a0, a1, a2] = [SCRATCH_VA, SCRATCH_DATA, SCRATCH_DATA + 8, SCRATCH_WORD]
+        .map(|offset| b.ins().load(types::I64, trusted, core, offset));
+    let sig = b.import_signature(helper_signature(host));
+    let call = b.ins().call_indirect(sig, f, &[core, a0, a1, a2]);
+    let v = b.inst_results(call)[0];
+    b.ins().store(trusted, v, core, SCRATCH_DATA);
     b.ins().return_(&[]);
     builder.finalize(host.frontend);
 }

@@ -84,8 +84,23 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
         {
             return a;
         }
+        if self.loaded.get(&a).is_some_and(|bits| *bits <= from.bits()) {
+            return a;
+        }
+        // Twice the same register is then twice the same value, as where it is tested.
+        let mask = u64::MAX >> (64 - from.bits());
+        let key = (Bin::And, Width::W64, Err(a), Ok(mask));
+        if self.straight
+            && let Some(&v) = self.made.get(&key)
+        {
+            return v;
+        }
         let n = self.low(from, a);
-        self.widen(n)
+        let v = self.widen(n);
+        if self.straight {
+            self.made.insert(key, v);
+        }
+        v
     }
 
     pub(super) fn emit_sext(&mut self, from: Width, a: Value) -> Value {

@@ -6,7 +6,8 @@ use cranelift_codegen::ir::{InstBuilder, Value, types};
 use lyrebird_isa::{Activity, Core, Cpu, Effects, Emit, Helper, Work};
 
 use super::flags::Flags;
-use super::{ClifEmitter, trusted};
+use super::{ClifEmitter, SCRATCH_DATA, SCRATCH_VA, SCRATCH_WORD, trusted};
+use crate::t1::chain;
 use crate::t1::flow::{ALL_REGS, REGISTERS, VECTOR, VECTORS};
 
 const PC: i32 = offset_of!(Core, pc) as i32;
@@ -40,8 +41,7 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
         match h.effects {
             Effects::Pure | Effects::Sys => return self.call_host(f, args),
             Effects::Fp => {
-                self.store_regs(self.dirty & VECTORS);
-                self.dirty &= !VECTORS;
+                self.bring_up_to_date(VECTORS);
                 let r = self.call_host(f, args);
                 self.val[VECTOR..].fill(None);
                 self.stale |= VECTORS;
@@ -68,7 +68,15 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
     /// Calls a helper with [`Effects::Fp`] in a cold block, behind which the registers stand where they stood.
     pub(super) fn call_aside(&mut self, h: Helper<C>, [a0, a1, a2]: [Value; 3]) -> Value {
         self.store_aside(VECTORS);
-        self.call_host(h.f as *const () as u64, [self.env.core, a0, a1, a2])
+        let f = self.imm(h.f as *const () as u64);
+        for (v, offset) in [(f, SCRATCH_VA), (a2, SCRATCH_WORD), (a0, SCRATCH_DATA), (a1, SCRATCH_DATA + 8)] {
+            self.store_core(v, offset);
+        }
+        self.account(Work::Helper);
+        let core = self.env.core;
+        self.b.ins().call(self.env.aside, &[core]);
+        self.account(Work::T1);
+        self.load_core(types::I64, SCRATCH_DATA)
     }
 
     pub(super) fn emit_ensure(&mut self, ok: Value, h: Helper<C>, [a0, a1, a2]: [Value; 3]) {
@@ -85,10 +93,12 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
             // T0 has recorded the fault.
             let one = self.imm(1);
             self.store_core(one, FAULT);
+            self.fault_here();
         } else {
-            self.call_host(h.f as *const () as u64, [self.env.core, a0, a1, a2]);
+            self.store_pc_and_rest();
+            let f = self.imm(h.f as *const () as u64);
+            chain::raise(self.b, &[self.env.core, f, a0, a1, a2]);
         }
-        self.fault_here();
         self.set_flag_state(flags);
         self.enter(go_on);
     }
@@ -96,11 +106,16 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
     /// Leaves with the fault of this instruction, which a helper has recorded.
     fn fault_here(&mut self) {
         // A helper may have changed the program counter before it found the fault.
+        self.store_pc_and_rest();
+        self.b.ins().jump(self.env.fault, &[]);
+    }
+
+    /// Stores the address of the instruction, and the budget as it is in front of it.
+    fn store_pc_and_rest(&mut self) {
         let pc = self.imm(self.pc);
         self.store_core(pc, PC);
         let retired = self.imm(self.retired as u64);
         let left = self.b.ins().isub(self.budget, retired);
         self.store_core(left, Self::BUDGET);
-        self.b.ins().jump(self.env.fault, &[]);
     }
 }

@@ -230,8 +230,7 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
 
     /// Brings `Core` up to date and goes on at an address outside the region.
     fn exit_to(&mut self, pc: Value) {
-        self.store_regs(self.dirty);
-        self.store_flags();
+        self.store_aside(!0);
         let (next, budget) = (self.env.next, self.budget);
         self.b.ins().jump(next, &[BlockArg::from(pc), BlockArg::from(budget)]);
     }
@@ -239,8 +238,7 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
     /// Brings `Core` up to date and goes on at [`Core::pc`], through the dispatcher if the CPU wants to be looked at.
     /// Nothing of what the region has learnt at entry holds any more: mode and mapping may be others.
     fn exit_by_sync(&mut self) {
-        self.store_regs(self.dirty);
-        self.store_flags();
+        self.store_aside(!0);
         self.store_core(self.budget, Self::BUDGET);
         let nothing = self.imm(0);
         let look = self.call_host(self.env.look, [self.env.core, nothing, nothing, nothing]);
@@ -259,8 +257,7 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
             let pc = self.imm(pc);
             return self.exit_to(pc);
         }
-        self.store_regs(self.dirty);
-        self.store_flags();
+        self.store_aside(!0);
         let block = match self.links.iter().find(|(to, _)| *to == pc) {
             Some((_, block)) => *block,
             None => {
@@ -287,8 +284,7 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
 
     /// Brings `Core` up to date, but for the program counter, and returns.
     fn exit(&mut self, why: RegionExit) {
-        self.store_regs(self.dirty);
-        self.store_flags();
+        self.store_aside(!0);
         self.store_core(self.budget, Self::BUDGET);
         let code: Value = self.imm(why as u64);
         let ret = self.env.ret;

@@ -71,23 +71,10 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
         if !self.flags_dirty {
             return;
         }
-        let (op, a, b) = match self.flags {
-            Flags::InCore => return,
-            Flags::Handed { op, a, b } => (op, self.shift_up(op, a), self.shift_up(op, b)),
-            Flags::Lazy { op, w, a, b } => {
-                (self.imm(pack_op(op, w)), self.flag_operand(w, a), self.flag_operand(w, b))
-            }
-            Flags::Choice { c, op, w, a, b, nzcv } => {
-                let (op, raw) = (self.imm(pack_op(op, w)), self.imm(FlagOp::Raw as u64));
-                let (a, b) = (self.flag_operand(w, a), self.flag_operand(w, b));
-                let (word, zero) = (self.imm(nzcv as u64 & 0xf000_0000), self.imm(0));
-                (self.select(c, op, raw), self.select(c, a, word), self.select(c, b, zero))
-            }
-            Flags::Raw(v) => (self.imm(FlagOp::Raw as u64), v, self.imm(0)),
-            Flags::Float { style, f, a, b } => {
-                (self.imm(pack_relation(f, style)), self.float_bits(f, a), self.float_bits(f, b))
-            }
-        };
+        if matches!(self.flags, Flags::InCore) {
+            return;
+        }
+        let [op, a, b] = self.words(true);
         self.store_core(op, FLAG_OP);
         self.store_core(a, FLAG_A);
         self.store_core(b, FLAG_B);
@@ -106,11 +93,31 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
         self.b.ins().ishl(v, n)
     }
 
-    /// The three words that `Core` holds or would hold.
-    fn words(&mut self) -> [Value; 3] {
+    /// The three words, with the operands as `Core` keeps them or not `shifted` up.
+    pub(super) fn words(&mut self, shifted: bool) -> [Value; 3] {
+        let up = |e: &mut Self, w, v| if shifted { e.flag_operand(w, v) } else { v };
         match self.flags {
-            Flags::Handed { op, a, b } => [op, self.shift_up(op, a), self.shift_up(op, b)],
-            _ => [FLAG_OP, FLAG_A, FLAG_B].map(|offset| self.load_core(types::I64, offset)),
+            Flags::InCore => {
+                let [op, a, b] = [FLAG_OP, FLAG_A, FLAG_B].map(|offset| self.load_core(types::I64, offset));
+                if shifted {
+                    return [op, a, b];
+                }
+                let n = self.b.ins().ushr_imm_u(op, i64::from(OP_SHIFT));
+                [op, self.b.ins().ushr(a, n), self.b.ins().ushr(b, n)]
+            }
+            Flags::Lazy { op, w, a, b } => [self.imm(pack_op(op, w)), up(self, w, a), up(self, w, b)],
+            Flags::Choice { c, op, w, a, b, nzcv } => {
+                let (op, raw) = (self.imm(pack_op(op, w)), self.imm(FlagOp::Raw as u64));
+                let (a, b) = (up(self, w, a), up(self, w, b));
+                let (word, zero) = (self.imm(nzcv as u64 & 0xf000_0000), self.imm(0));
+                [self.select(c, op, raw), self.select(c, a, word), self.select(c, b, zero)]
+            }
+            Flags::Raw(v) => [self.imm(FlagOp::Raw as u64), v, self.imm(0)],
+            Flags::Float { style, f, a, b } => {
+                [self.imm(pack_relation(f, style)), self.float_bits(f, a), self.float_bits(f, b)]
+            }
+            Flags::Handed { op, a, b } if shifted => [op, self.shift_up(op, a), self.shift_up(op, b)],
+            Flags::Handed { op, a, b } => [op, a, b],
         }
     }
 
@@ -119,32 +126,9 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
         self.flag_vars = Some(std::array::from_fn(|_| self.b.declare_var(types::I64)));
     }
 
-    /// The three words, the operands not shifted up.
-    pub(super) fn unshifted(&mut self) -> [Value; 3] {
-        let raw = FlagOp::Raw as u64;
-        match self.flags {
-            Flags::InCore => {
-                let [op, a, b] = self.words();
-                let n = self.b.ins().ushr_imm_u(op, i64::from(OP_SHIFT));
-                [op, self.b.ins().ushr(a, n), self.b.ins().ushr(b, n)]
-            }
-            Flags::Lazy { op, w, a, b } => [self.imm(pack_op(op, w)), a, b],
-            Flags::Choice { c, op, w, a, b, nzcv } => {
-                let (op, raw) = (self.imm(pack_op(op, w)), self.imm(raw));
-                let (word, zero) = (self.imm(nzcv as u64 & 0xf000_0000), self.imm(0));
-                [self.select(c, op, raw), self.select(c, a, word), self.select(c, b, zero)]
-            }
-            Flags::Raw(v) => [self.imm(raw), v, self.imm(0)],
-            Flags::Float { style, f, a, b } => {
-                [self.imm(pack_relation(f, style)), self.float_bits(f, a), self.float_bits(f, b)]
-            }
-            Flags::Handed { op, a, b } => [op, a, b],
-        }
-    }
-
     /// Gives the flags to a block that wants them as values.
     pub(in crate::t1) fn hand_flags_over(&mut self) {
-        let words = self.unshifted();
+        let words = self.words(false);
         for (var, v) in self.flag_vars.into_iter().flatten().zip(words) {
             self.b.def_var(var, v);
         }
@@ -221,7 +205,7 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
     }
 
     fn ask_core(&mut self, f: extern "C" fn(u64, u64, u64, u64) -> u64, last: u64) -> Value {
-        let [op, a, b] = self.words();
+        let [op, a, b] = self.words(true);
         let last = self.imm(last);
         self.call_host(f as *const () as u64, [op, a, b, last])
     }

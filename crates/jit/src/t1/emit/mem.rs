@@ -254,6 +254,9 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
             Err(out) => out,
         };
         self.after_load(m.order);
+        if m.size.bytes() < 8 {
+            self.loaded.insert(out[0], 8 * m.size.bytes() as u32);
+        }
         out[0]
     }
 

@@ -9,6 +9,7 @@ mod control;
 mod flags;
 mod fp;
 mod mem;
+mod sink;
 mod vector;
 
 use std::convert::Infallible;
@@ -27,6 +28,7 @@ use lyrebird_isa::{
     Bin, Cc, Cond, Core, Cpu, Emit, FBin, FCc, FUn, FlagOp, FlagStyle, Float, Helper, JumpKind, Lane, MemOp,
     Part, Rmw, Sound, Un, VBin, VPair, VShift, VUn,
 };
+use rustc_hash::FxHashMap;
 
 use crate::t1::flow::{self, ALL_REGS, FLAGS, Set, VECTOR};
 pub(super) use control::Layout;
@@ -104,6 +106,8 @@ pub(super) struct Env {
     pub helper_sig: SigRef,
     /// Imported thunks by [`Slow`].
     pub slow: [FuncRef; 8],
+    /// Imported thunk of helpers that are seldom called.
+    pub aside: FuncRef,
     /// Returns its parameter.
     pub ret: Block,
     /// Goes on at its first parameter with its second as budget.
@@ -155,6 +159,8 @@ pub struct ClifEmitter<'a, 'f, C: Cpu> {
     /// Values of this block that may be used again, and whether what is emitted is on its straight path.
     made: alu::Made,
     straight: bool,
+    /// Values loaded from guest memory, with the number of bits above which they are zero.
+    loaded: FxHashMap<Value, u32>,
     /// The last look into the TLB in this block.
     looked_up: Option<mem::Lookup>,
     /// Floating-point constants at the start of the function.
@@ -190,6 +196,7 @@ impl<'a, 'f, C: Cpu> ClifEmitter<'a, 'f, C> {
             flag_vars: None,
             made: alu::Made::default(),
             straight: false,
+            loaded: FxHashMap::default(),
             looked_up: None,
             floats: Default::default(),
             pc: 0,
@@ -317,12 +324,17 @@ impl<'a, 'f, C: Cpu> ClifEmitter<'a, 'f, C> {
     /// Before something that may fault or look on a slow path, which is going to [`Self::store_aside`].
     fn before_slow_path(&mut self, shows: Set) {
         if !self.loops {
-            self.store_regs(self.dirty & shows);
-            self.dirty &= !shows;
-            if shows & FLAGS != 0 {
-                self.store_flags();
-                self.flags_dirty = false;
-            }
+            self.bring_up_to_date(shows);
+        }
+    }
+
+    /// Brings `Core` up to date, which then is known.
+    fn bring_up_to_date(&mut self, shows: Set) {
+        self.store_regs(self.dirty & shows);
+        self.dirty &= !shows;
+        if shows & FLAGS != 0 {
+            self.store_flags();
+            self.flags_dirty = false;
         }
     }
 
@@ -331,7 +343,10 @@ impl<'a, 'f, C: Cpu> ClifEmitter<'a, 'f, C> {
         self.store_regs(self.dirty & shows);
         if shows & FLAGS != 0 {
             let straight = std::mem::replace(&mut self.straight, false);
+            let flags = self.flags;
+            self.flags = self.sunk_flags();
             self.store_flags();
+            self.flags = flags;
             self.straight = straight;
         }
     }
@@ -339,10 +354,7 @@ impl<'a, 'f, C: Cpu> ClifEmitter<'a, 'f, C> {
     /// Brings `Core` up to date before something that may fault or look.
     fn sync(&mut self) {
         self.check_order();
-        self.store_regs(self.dirty);
-        self.dirty = 0;
-        self.store_flags();
-        self.flags_dirty = false;
+        self.bring_up_to_date(!0);
     }
 }
 
@@ -404,7 +416,7 @@ impl<C: Cpu> Emit for ClifEmitter<'_, '_, C> {
         self.put_flags(Flags::Choice { c, op, w, a, b, nzcv });
     }
     fn set_flags_unless(&mut self, same: Value, op: FlagOp, w: Width, a: Value, b: Value) {
-        let old = self.unshifted();
+        let old = self.words(false);
         let op = self.imm(pack_op(op, w));
         let [op, a, b] = std::array::from_fn(|i| self.b.ins().select(same, old[i], [op, a, b][i]));
         self.put_flags(Flags::Handed { op, a, b });

@@ -44,18 +44,44 @@ pub fn lower_thread_priority() {
     let _ = rustix::process::nice(2);
 }
 
-/// The processor time that the calling thread has had; where that cannot be told, the time that has passed. A busy host
-/// stretches the latter at will.
-pub fn thread_time() -> Duration {
+/// The processor time that a thread has had since a point; where that cannot be told, the time that has passed. A busy
+/// host stretches the latter at will.
+#[derive(Clone, Copy, Debug)]
+pub struct ThreadClock {
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    {
+    start: Duration,
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    start: std::time::Instant,
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+impl ThreadClock {
+    fn now() -> Duration {
         let t = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
         Duration::new(t.tv_sec.unsigned_abs(), t.tv_nsec.unsigned_abs() as u32)
     }
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    {
-        static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
-        START.get_or_init(std::time::Instant::now).elapsed()
+
+    /// Begins with what the calling thread has had.
+    pub fn start() -> ThreadClock {
+        ThreadClock { start: Self::now() }
+    }
+
+    /// What has gone by; the thread that asks is the one that started it.
+    pub fn elapsed(&self) -> Duration {
+        Self::now().saturating_sub(self.start)
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+impl ThreadClock {
+    /// Begins now.
+    pub fn start() -> ThreadClock {
+        ThreadClock { start: std::time::Instant::now() }
+    }
+
+    /// What has gone by.
+    pub fn elapsed(&self) -> Duration {
+        self.start.elapsed()
     }
 }
 
@@ -63,4 +89,6 @@ pub fn thread_time() -> Duration {
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 #[cfg(target_arch = "x86_64")]
-pub use x86_64::{CHECKED, Check, FRONT, ShapeError, enter, exit, exit_with, front, jump, strip};
+pub use x86_64::{
+    CHECKED, Check, FRONT, STAMP, ShapeError, enter, exit, exit_with, front, jump, stamp, strip,
+};

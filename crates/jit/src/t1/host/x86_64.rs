@@ -50,9 +50,10 @@ pub const FRONT: usize = 96;
 /// What stands in front of the function at `function`, at address `at`.
 ///
 /// First, for callers with the host's convention, `front(core)`: enters the function. Behind it,
-/// [`CHECKED`] bytes further, where regions on other pages jump to: goes to the function if the inline TLB maps `page`
-/// for execution to the host page that it was compiled from, else to `fetch`. A TLB is given by the offsets of its table's
-/// address in the core, and of the page's tag and addend in the table.
+/// [`CHECKED`] bytes further, where regions on other pages jump to: goes to the function if the mapping of code is known
+/// by the number that [`stamp`] has put here, or if the inline TLB maps `page` for execution to the host page that it was
+/// compiled from; else to `fetch`. A TLB is given by the offsets of its table's address in the core, and of the page's tag
+/// and addend in the table.
 pub fn front(at: u64, function: u64, enter: u64, fetch: u64, check: &Check) -> [u8; FRONT] {
     let mut b = Vec::with_capacity(FRONT);
     let jump = |b: &mut Vec<u8>, opcode: &[u8], to: u64| {
@@ -65,6 +66,16 @@ pub fn front(at: u64, function: u64, enter: u64, fetch: u64, check: &Check) -> [
     b.extend(function.to_le_bytes());
     jump(&mut b, &[0xe9], enter);
     b.resize(CHECKED, 0xcc);
+    // The number of the lower half is bits 16 to 39, that of the upper one bits 40 to 63.
+    let (byte, shift) = if check.page >> 63 == 0 { (2, [0xc1, 0xe0, 8]) } else { (4, [0xc1, 0xe8, 8]) };
+    // mov eax, [rdi + ctx + byte]; shl or shr eax, 8; cmp eax, imm32; je function
+    b.extend([0x8b, 0x87]);
+    b.extend((check.ctx + byte).to_le_bytes());
+    b.extend(shift);
+    b.push(0x3d);
+    debug_assert_eq!(b.len(), STAMP, "the number is compared here");
+    b.extend(u32::MAX.to_le_bytes());
+    jump(&mut b, &[0x0f, 0x84], function);
     // mov rax, [rdi + tlb]
     b.extend([0x48, 0x8b, 0x87]);
     b.extend(check.tlb.to_le_bytes());
@@ -86,9 +97,20 @@ pub fn front(at: u64, function: u64, enter: u64, fetch: u64, check: &Check) -> [
 /// Where in [`front`] the checked entry is.
 pub const CHECKED: usize = 16;
 
+/// Where in [`front`] the four bytes are that [`stamp`] makes. Those it begins with match no number.
+pub const STAMP: usize = CHECKED + 10;
+
+/// What a front compares with where the mapping of the half of the addresses that `page` is in has that number, which is
+/// 24 bits wide.
+pub fn stamp(page: u64, number: u32) -> u32 {
+    if page >> 63 == 0 { number << 8 } else { number }
+}
+
 /// What the checked entry of a region compares.
 #[derive(Clone, Copy, Debug)]
 pub struct Check {
+    /// Offset of [`lyrebird_isa::Core::code_ctx`] in the core.
+    pub ctx: u32,
     /// Offset of the inline TLB's address in the core.
     pub tlb: u32,
     /// Offset of the page's execute tag in the TLB.
