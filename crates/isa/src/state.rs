@@ -90,7 +90,7 @@ pub const fn tlb_index(va: u64) -> usize {
     ((va >> PAGE_BITS) as usize) & (TLB_ENTRIES - 1)
 }
 
-/// log2 of the number of entries of the jump cache. A kernel that starts programs returns to some 15,000 places, and an
+/// log2 of the number of entries of the jump cache. A kernel that starts programs returns to thousands of places, and an
 /// entry serves one.
 pub const JUMP_BITS: u32 = 16;
 /// Entries of the jump cache.
