@@ -69,6 +69,13 @@ pub trait Emit: Sized {
     fn set_flags_if(&mut self, c: Self::Bool, op: FlagOp, w: Width, a: Self::Val, b: Self::Val, nzcv: u32);
     /// As [`Emit::set_flags`] where `same` does not hold; else the flags stay.
     fn set_flags_unless(&mut self, same: Self::Bool, op: FlagOp, w: Width, a: Self::Val, b: Self::Val);
+    /// As [`Emit::set_flags`] with [`FlagOp::Result`], but that C stays: the result, and the carries without it.
+    fn set_flags_but_c(&mut self, w: Width, r: Self::Val, carries: Self::Val) {
+        let c = self.cond(Cond::Cs);
+        let c = self.bool_val(c);
+        let carries = self.bin(Bin::Or, Width::W64, carries, c);
+        self.set_flags(FlagOp::Result, w, r, carries);
+    }
     /// Sets the flags from a raw word: N, Z, C, V in bits 31 to 28, in x86 also [`crate::flags::A`] and
     /// [`crate::flags::P_BYTE`]; other bits are ignored.
     fn set_nzcv(&mut self, v: Self::Val);

@@ -18,11 +18,11 @@ use crate::flags::{Cond, FlagOp, pack_op};
 use crate::float::{FBin, FCc, FUn, FlagStyle, Float, Part, Relation, Sound};
 use crate::helper::{Effects, Helper};
 use crate::host;
-use crate::mem::{MemOp, Size};
+use crate::mem::{MemOp, Size, read, write};
 use crate::ops::{Bin, Cc, Lane, Rmw, Un, VBin, Width};
 use crate::state::{REG_SINK, REG_ZERO, Reg, V128};
 use crate::vector::{self, Bytes, VPair, VShift, VUn};
-use memory::{after_load, after_store, before_store, read, write};
+use memory::{after_load, after_store, before_store};
 
 /// How an executed instruction went on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -149,6 +149,42 @@ impl MemOp {
     }
 }
 
+/// Reads `size` bytes of guest memory, zero-extended.
+///
+/// # Safety
+/// `p` is readable for `size.bytes()` bytes; `size` is at most 8 bytes.
+#[inline(always)]
+pub unsafe fn read(p: *const u8, size: Size) -> u64 {
+    // SAFETY: by contract. Guest RAM is shared with other vCPUs and device threads: each access is one host instruction,
+    // which if aligned is single-copy atomic on every host we run on, as the guest's architecture asks for, and a race
+    // of the guest's has the guest's own outcome.
+    unsafe {
+        match size {
+            Size::B1 => p.read() as u64,
+            Size::B2 => u16::from_le(p.cast::<u16>().read_unaligned()) as u64,
+            Size::B4 => u32::from_le(p.cast::<u32>().read_unaligned()) as u64,
+            Size::B8 | Size::B16 => u64::from_le(p.cast::<u64>().read_unaligned()),
+        }
+    }
+}
+
+/// Writes the low `size` bytes of `v` to guest memory.
+///
+/// # Safety
+/// `p` is writable for `size.bytes()` bytes; `size` is at most 8 bytes.
+#[inline(always)]
+pub unsafe fn write(p: *mut u8, size: Size, v: u64) {
+    // SAFETY: as for `read`.
+    unsafe {
+        match size {
+            Size::B1 => p.write(v as u8),
+            Size::B2 => p.cast::<u16>().write_unaligned((v as u16).to_le()),
+            Size::B4 => p.cast::<u32>().write_unaligned((v as u32).to_le()),
+            Size::B8 | Size::B16 => p.cast::<u64>().write_unaligned(v.to_le()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -103,20 +103,26 @@ pub const UPPER_HALF: u64 = 1 << 63;
 /// 16, the upper half's above them; the mode is below.
 pub const CODE_HALF_BITS: u32 = 24;
 
+/// Bits of [`Core::code_ctx`] that are the mode.
+pub const CODE_MODE: u64 = 0xffff;
+
 /// Bits of [`Core::code_ctx`] on which a block found at `va` depends. Two contexts that agree in these bits map
 /// the page of `va` to the same code in the same mode.
 #[inline(always)]
 pub const fn code_ctx_mask(va: u64) -> u64 {
     let half = (1 << CODE_HALF_BITS) - 1;
-    let at = if va & UPPER_HALF != 0 { 16 + CODE_HALF_BITS } else { 16 };
-    half << at | 0xffff
+    half << code_half(va) | CODE_MODE
+}
+
+/// First bit in [`Core::code_ctx`] of the half that `va` is in.
+const fn code_half(va: u64) -> u32 {
+    if va & UPPER_HALF != 0 { 16 + CODE_HALF_BITS } else { 16 }
 }
 
 /// The number in [`Core::code_ctx`] that stands for the mapping of the half of the addresses that `va` is in.
 #[inline(always)]
 pub const fn code_number(ctx: u64, va: u64) -> u32 {
-    let at = if va & UPPER_HALF != 0 { 16 + CODE_HALF_BITS } else { 16 };
-    (ctx >> at) as u32 & ((1 << CODE_HALF_BITS) - 1)
+    (ctx >> code_half(va)) as u32 & ((1 << CODE_HALF_BITS) - 1)
 }
 
 /// Where an indirect branch finds its target: matches when `va` and `ctx` do.
@@ -164,10 +170,8 @@ pub type ExitRequest = Arc<AtomicU32>;
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub struct Core {
-    /// General registers by [`Reg`].
-    pub regs: [u64; REGS],
-    /// Program counter. Exact only outside blocks: inside, the engine derives it from the operation.
-    pub pc: u64,
+    // What nearly all compiled code names comes first: up to 127 bytes on, an offset takes one byte of an x86 instruction
+    // and four behind that. Eight registers are among it.
     /// [`crate::FlagOp`] and width ([`crate::flags::pack_op`]).
     pub flag_op: u64,
     /// First operand of the flags.
@@ -176,17 +180,21 @@ pub struct Core {
     pub flag_b: u64,
     /// Instructions left before guest code returns to the dispatcher.
     pub budget: i64,
+    /// Program counter. Exact only outside blocks: inside, the engine derives it from the operation.
+    pub pc: u64,
     /// Inline TLB of the current translation context ([`TLB_ENTRIES`] entries).
     pub tlb: *mut TlbEntry,
-    /// Inline TLB for unprivileged accesses of the current context.
-    pub tlb_unpriv: *mut TlbEntry,
-    /// The engine's jump cache ([`JUMP_ENTRIES`] entries).
-    pub jump_cache: *mut JumpEntry,
     /// Identifies the pair (virtual-to-physical mapping of code, mode bits). Never 0. Two equal values mean
     /// that an address found under one is good under the other.
     pub code_ctx: u64,
     /// Not 0 while a guest fault that a slow path or helper recorded waits to be taken.
     pub fault: u64,
+    /// General registers by [`Reg`].
+    pub regs: [u64; REGS],
+    /// Inline TLB for unprivileged accesses of the current context.
+    pub tlb_unpriv: *mut TlbEntry,
+    /// The engine's jump cache ([`JUMP_ENTRIES`] entries).
+    pub jump_cache: *mut JumpEntry,
     /// Engine scratch: why guest code returned.
     pub exit: u64,
     /// Engine scratch: by which link compiled code was left.

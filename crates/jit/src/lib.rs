@@ -6,6 +6,7 @@
 
 pub mod config;
 pub mod engine;
+mod large;
 pub mod stats;
 pub mod t0;
 pub mod t1;

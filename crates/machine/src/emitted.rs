@@ -25,6 +25,7 @@ use lyrebird_isa::Cpu;
 use lyrebird_isa::state::{PAGE_MASK, PAGE_SIZE};
 use lyrebird_jit::t0::BlockId;
 use lyrebird_jit::t0::block::{Block, HowToDecode, Key};
+use lyrebird_jit::t0::memory::OpMemory;
 use lyrebird_jit::t1::compiler::HostFeatures;
 use lyrebird_jit::t1::{
     Arena, BlockSource, BlockView, CodePage, Compiler, CompilerConfig, Dump, Limits, RegionRequest,
@@ -57,30 +58,33 @@ impl Corpus {
 }
 
 /// All blocks that can be reached from a function's start, all equally hot.
-struct Blocks<C>(HashMap<u64, Block<C>>);
+struct Blocks<C> {
+    blocks: HashMap<u64, Block<C>>,
+    _memory: OpMemory,
+}
 
 impl<C: Cpu> Blocks<C> {
     fn from(corpus: &Corpus, entry: u64, mode: u64) -> Blocks<C> {
         let how = HowToDecode { heat: 1000, verify: false, out: 0, host: 0 };
-        let (mut blocks, mut todo) = (HashMap::new(), vec![entry]);
+        let (mut blocks, mut memory, mut todo) = (HashMap::new(), OpMemory::default(), vec![entry]);
         while let Some(pc) = todo.pop() {
             let Some(from) = pc.checked_sub(corpus.base).map(|n| n as usize) else { continue };
             let page = (PAGE_SIZE - pc % PAGE_SIZE) as usize;
             let Some(code) = corpus.text.get(from..).filter(|_| !blocks.contains_key(&pc)) else { continue };
             let key = Key { pa: pc, pc, mode };
-            let block = Block::<C>::decode(key, BlockId(0), &code[..page.min(code.len())], &how);
+            let block = Block::<C>::decode(key, BlockId(0), &code[..page.min(code.len())], &how, &mut memory);
             if let Some(b) = block {
                 todo.extend(b.view(0, None).leads_to());
                 blocks.insert(pc, b);
             }
         }
-        Blocks(blocks)
+        Blocks { blocks, _memory: memory }
     }
 }
 
 impl<C: Cpu> BlockSource for Blocks<C> {
     fn block(&self, pc: u64) -> Option<BlockView<'_>> {
-        Some(self.0.get(&pc)?.view(1000, None))
+        Some(self.blocks.get(&pc)?.view(1000, None))
     }
 }
 

@@ -9,6 +9,8 @@ use std::sync::{Mutex, PoisonError};
 use lyrebird_isa::{Rmw, Size};
 use memmap2::{MmapMut, MmapOptions};
 
+pub(crate) use lyrebird_isa::mem::{read, write};
+
 /// A zeroed, page-aligned, lazily populated anonymous mapping.
 #[derive(Debug)]
 pub(crate) struct HostMemory {
@@ -41,41 +43,6 @@ impl HostMemory {
     #[inline(always)]
     pub(crate) fn base(&self) -> *mut u8 {
         self.base.as_ptr()
-    }
-}
-
-/// Reads `size` (at most 8 bytes), zero-extended, little-endian.
-///
-/// # Safety
-/// `p` is readable for the size.
-#[inline(always)]
-pub(crate) unsafe fn read(p: *const u8, size: Size) -> u64 {
-    // SAFETY: readable by contract. Naturally aligned reads are single-copy atomic on every host we run on,
-    // which is what the guest's architecture asks for; a guest data race has the guest's own outcome.
-    unsafe {
-        match size {
-            Size::B1 => u64::from(p.read()),
-            Size::B2 => u64::from(u16::from_le(p.cast::<u16>().read_unaligned())),
-            Size::B4 => u64::from(u32::from_le(p.cast::<u32>().read_unaligned())),
-            Size::B8 | Size::B16 => u64::from_le(p.cast::<u64>().read_unaligned()),
-        }
-    }
-}
-
-/// Writes the low `size` bytes (at most 8) of `v`, little-endian.
-///
-/// # Safety
-/// `p` is writable for the size.
-#[inline(always)]
-pub(crate) unsafe fn write(p: *mut u8, size: Size, v: u64) {
-    // SAFETY: writable by contract; see `read` on races.
-    unsafe {
-        match size {
-            Size::B1 => p.write(v as u8),
-            Size::B2 => p.cast::<u16>().write_unaligned((v as u16).to_le()),
-            Size::B4 => p.cast::<u32>().write_unaligned((v as u32).to_le()),
-            Size::B8 | Size::B16 => p.cast::<u64>().write_unaligned(v.to_le()),
-        }
     }
 }
 

@@ -51,7 +51,7 @@ impl Mmu {
         if self.shadow.is_none() {
             return false;
         }
-        self.follow_quietly();
+        self.follow();
         for i in 0..self.contexts.len() {
             if self.contexts[i].is_loose() && classes.has(self.contexts[i].key.class) {
                 self.clear_context(i);

@@ -59,13 +59,19 @@ pub fn pf<E: Emit<Cpu = X86Cpu>>(e: &mut E) -> E::Val {
 pub fn carries<E: Emit<Cpu = X86Cpu>>(e: &mut E, cf: E::Val, of: E::Val, af: E::Val) -> E::Val {
     // C is the complement of CF.
     let one = e.imm(1);
-    let mut v = e.bin(Bin::Xor, Width::W64, cf, one);
-    for (bit, to) in [(of, V_CARRY), (af, A_CARRY)] {
+    let c = e.bin(Bin::Xor, Width::W64, cf, one);
+    let others = carries_but_cf(e, of, af);
+    e.bin(Bin::Or, Width::W64, c, others)
+}
+
+/// The same without CF.
+#[inline(always)]
+pub fn carries_but_cf<E: Emit<Cpu = X86Cpu>>(e: &mut E, of: E::Val, af: E::Val) -> E::Val {
+    let [of, af] = [(of, V_CARRY), (af, A_CARRY)].map(|(bit, to)| {
         let to = e.imm(to.into());
-        let bit = e.bin(Bin::Shl, Width::W64, bit, to);
-        v = e.bin(Bin::Or, Width::W64, v, bit);
-    }
-    v
+        e.bin(Bin::Shl, Width::W64, bit, to)
+    });
+    e.bin(Bin::Or, Width::W64, of, af)
 }
 
 /// Sets ZF, SF and PF by the result `r` at a width, CF, OF and AF as given, 0 or 1 each.

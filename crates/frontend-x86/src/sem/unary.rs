@@ -36,14 +36,14 @@ fn set_flags<const OP: u8, const W: u8, E: Emit<Cpu = X86Cpu>>(e: &mut E, a: E::
             e.set_flags(FlagOp::Sub, w, zero, a);
         }
         op::INC | op::DEC => {
-            let cf = flags::cf(e);
             // The sign went from 0 to 1, or from 1 to 0.
             let (up, down) = if OP == op::INC { (r, a) } else { (a, r) };
             let of = e.bin(Bin::Bic, Width::W64, up, down);
             let of = flags::bit(e, of, w.bits() - 1);
             let x = e.bin(Bin::Xor, Width::W64, a, r);
             let af = flags::bit(e, x, 4);
-            flags::set(e, w, r, cf, of, af);
+            let carries = flags::carries_but_cf(e, of, af);
+            e.set_flags_but_c(w, r, carries);
         }
         _ => {}
     }

@@ -4,7 +4,7 @@ use std::sync::atomic::{Ordering, fence};
 
 use super::Interp;
 use crate::cpu::Cpu;
-use crate::mem::{MemOp, Order, Size};
+use crate::mem::{MemOp, Order};
 use crate::state::{PAGE_MASK, TlbEntry, tlb_index};
 
 impl<C: Cpu, const TRY: bool> Interp<'_, C, TRY> {
@@ -31,41 +31,6 @@ impl<C: Cpu, const TRY: bool> Interp<'_, C, TRY> {
             Some(va.wrapping_add(e.addend) as *mut u8)
         } else {
             None
-        }
-    }
-}
-
-/// Reads `size` bytes of guest memory, zero-extended.
-///
-/// # Safety
-/// `p` is readable for `size.bytes()` bytes; `size` is at most 8 bytes.
-#[inline(always)]
-pub(super) unsafe fn read(p: *const u8, size: Size) -> u64 {
-    // SAFETY: by contract. Guest RAM is shared with other vCPUs and device threads; each access is one host
-    // instruction, and the guest's own rules order them.
-    unsafe {
-        match size {
-            Size::B1 => p.read() as u64,
-            Size::B2 => u16::from_le(p.cast::<u16>().read_unaligned()) as u64,
-            Size::B4 => u32::from_le(p.cast::<u32>().read_unaligned()) as u64,
-            Size::B8 | Size::B16 => u64::from_le(p.cast::<u64>().read_unaligned()),
-        }
-    }
-}
-
-/// Writes the low `size` bytes of `v` to guest memory.
-///
-/// # Safety
-/// `p` is writable for `size.bytes()` bytes; `size` is at most 8 bytes.
-#[inline(always)]
-pub(super) unsafe fn write(p: *mut u8, size: Size, v: u64) {
-    // SAFETY: as for `read`.
-    unsafe {
-        match size {
-            Size::B1 => p.write(v as u8),
-            Size::B2 => p.cast::<u16>().write_unaligned((v as u16).to_le()),
-            Size::B4 => p.cast::<u32>().write_unaligned((v as u32).to_le()),
-            Size::B8 | Size::B16 => p.cast::<u64>().write_unaligned(v.to_le()),
         }
     }
 }

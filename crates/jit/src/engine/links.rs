@@ -61,7 +61,7 @@ impl<C: Cpu> Regions<C> {
                 && let Some(link) = from.links.from.get_mut(number)
             {
                 link.to = None;
-                from.code.patch(link.site.site, self.nowhere);
+                from.code.patch(link.site.site, from.code.entry() as u64 + link.site.stub as u64);
             }
         }
         for (number, link) in links.from.iter().enumerate() {

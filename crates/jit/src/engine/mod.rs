@@ -14,6 +14,7 @@ use lyrebird_isa::state::{
 use lyrebird_isa::{Cpu, Work};
 
 use crate::config::EngineConfig;
+use crate::large::LargeTable;
 use crate::stats::EngineStats;
 use crate::t0::block::{HowToDecode, Key};
 use crate::t0::handler::RegionEntry;
@@ -36,7 +37,7 @@ const MAX_FAULTS: u64 = 1000;
 pub struct Engine<C: Cpu> {
     config: EngineConfig,
     cache: BlockCache<C>,
-    jump: Box<[JumpEntry]>,
+    jump: LargeTable<JumpEntry>,
     /// The blocks that its entries lead to: the addend that the inline TLB has for their page, and their mode.
     places: Box<[(u64, u64)]>,
     regions: Regions<C>,
@@ -57,7 +58,7 @@ impl<C: Cpu> Engine<C> {
             regions: Regions::new(&config, compiler),
             config,
             cache: BlockCache::default(),
-            jump: vec![JumpEntry::EMPTY; JUMP_ENTRIES].into_boxed_slice(),
+            jump: LargeTable::new(JumpEntry::EMPTY, JUMP_ENTRIES),
             places: vec![(0, 0); JUMP_ENTRIES].into_boxed_slice(),
             verifier: Verifier::default(),
             stats: EngineStats::default(),

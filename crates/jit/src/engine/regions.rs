@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 
 use lyrebird_isa::Cpu;
 use lyrebird_isa::scan::Flow;
-use lyrebird_isa::state::{JumpEntry, PAGE_MASK, PAGE_SIZE, jump_index};
+use lyrebird_isa::state::{JumpEntry, PAGE_MASK, PAGE_SIZE, UPPER_HALF, jump_index};
 use rustc_hash::FxHashMap;
 
 use super::links::Links;
@@ -137,8 +137,6 @@ pub struct Regions<C> {
     pub(super) installed: FxHashMap<u64, Region<C>>,
     /// Where compiled code goes for a block without region.
     out: u64,
-    /// Where links go that have no region to lead to.
-    pub(super) nowhere: u64,
     by_block: FxHashMap<BlockId, Vec<u64>>,
     /// Failures by reason, for the exit report.
     pub failures: HashMap<String, u64>,
@@ -211,13 +209,13 @@ impl<C: Cpu> Regions<C> {
     /// there are none, and everything stays in T0; the reason is among the failures.
     pub fn new(config: &EngineConfig, mut compiler: CompilerConfig) -> Regions<C> {
         let mut failures = HashMap::new();
-        let (mut out, mut nowhere) = (0, 0);
+        let mut out = 0;
         compiler.verify_clif |= cfg!(debug_assertions);
         let back = match (config.tier, config.verify) {
             (Tier::T0, false) => None,
             (tier, verify) => match Self::start(config, compiler, tier == Tier::Auto && !verify) {
-                Ok((b, ends)) => {
-                    (out, nowhere) = ends;
+                Ok((b, end)) => {
+                    out = end;
                     Some(b)
                 }
                 Err(e) => {
@@ -238,26 +236,25 @@ impl<C: Cpu> Regions<C> {
             quickly: config.tier == Tier::Auto,
             installed: FxHashMap::default(),
             out,
-            nowhere,
             by_block: FxHashMap::default(),
             failures,
         }
     }
 
-    /// A compiler, and where its code goes for blocks without region, and for links without one.
+    /// A compiler, and where its code goes for blocks without region.
     fn start(
         config: &EngineConfig,
         compiler: CompilerConfig,
         thread: bool,
-    ) -> Result<(Back<C>, (u64, u64)), String> {
+    ) -> Result<(Back<C>, u64), String> {
         let arena = Arena::new(config.code_bytes).map_err(|e| e.to_string())?;
         let compiler = Compiler::new(arena, compiler).map_err(|e| e.to_string())?;
-        let ends = (compiler.out(), compiler.link());
+        let end = compiler.out();
         if !thread {
-            return Ok((Back::Here(Box::new(compiler)), ends));
+            return Ok((Back::Here(Box::new(compiler)), end));
         }
         let thread = CompileThread::spawn(compiler).map_err(|e| format!("compile thread: {e}"))?;
-        Ok((Back::Thread(thread), ends))
+        Ok((Back::Thread(thread), end))
     }
 
     /// Where compiled code goes on for a block without region.
@@ -430,7 +427,7 @@ impl<C: Cpu> Regions<C> {
             head.set_enter(&raw mut *entry as u64);
             head.entered = true;
             head.stamp = 0;
-            head.code = region.body;
+            head.code = if head.key.pc & UPPER_HALF == 0 { region.checked } else { region.body };
         }
         cache.redirect(p.head, jump);
         self.installed.insert(

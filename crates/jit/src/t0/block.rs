@@ -8,6 +8,7 @@ use lyrebird_isa::state::{PAGE_MASK, PAGE_SIZE};
 use lyrebird_isa::{Cpu, JumpKind, Term};
 
 use super::handler::{Fallthrough, MakeOp, enter_region, enter_verify};
+use super::memory::{OpMemory, Piece};
 use super::op::{Link, Op, Trailer};
 use crate::t1::BlockView;
 
@@ -69,19 +70,21 @@ pub struct Block<C> {
     /// It was hot once before, while it was part of another block's region.
     pub deferred: bool,
     /// Operations and trailer; see [`Block::ops`].
-    words: Box<[u64]>,
+    memory: Piece,
     ops: usize,
     _cpu: PhantomData<C>,
-}
-
-const fn words_of<T>() -> usize {
-    size_of::<T>() / 8
 }
 
 impl<C: Cpu> Block<C> {
     /// Decodes the block at `key` from `code`, which runs to the end of the page. `None` where not even one
     /// instruction fits.
-    pub fn decode(key: Key, id: BlockId, code: &[u8], how: &HowToDecode) -> Option<Block<C>> {
+    pub fn decode(
+        key: Key,
+        id: BlockId,
+        code: &[u8],
+        how: &HowToDecode,
+        memory: &mut OpMemory,
+    ) -> Option<Block<C>> {
         let mut made = Vec::with_capacity(16);
         let mut offsets = Vec::with_capacity(16);
         let mut at = 0usize;
@@ -113,24 +116,20 @@ impl<C: Cpu> Block<C> {
             _ => end,
         };
 
-        let (op_words, trailer_words) = (words_of::<Op<C>>(), words_of::<Trailer<C>>());
         let ops = made.len();
-        let mut words = vec![0u64; ops * op_words + trailer_words].into_boxed_slice();
-        let base = words.as_mut_ptr();
+        let memory = memory.take(ops * size_of::<Op<C>>() + size_of::<Trailer<C>>());
+        let base = memory.base().cast::<Op<C>>();
         for (i, m) in made.iter().enumerate() {
-            // SAFETY: the allocation has room for `ops` operations and a trailer, and 8-byte alignment suffices
-            // for both.
-            unsafe {
-                base.add(i * op_words).cast::<Op<C>>().write(Op { handler: m.handler, payload: m.payload })
-            };
+            // SAFETY: the piece has room for `ops` operations and a trailer, and its alignment suffices for both.
+            unsafe { base.add(i).write(Op { handler: m.handler, payload: m.payload }) };
         }
         let trailer = Trailer {
-            link: [Link::none(), Link::none()],
-            target: [taken, end],
-            went: Cell::new(0),
             len: guest as i64,
             heat: Cell::new(how.heat),
             block: id.0,
+            link: [Link::none(), Link::none()],
+            target: [taken, end],
+            went: Cell::new(0),
             enter: Op {
                 handler: if how.verify { enter_verify::<C> } else { enter_region::<C> },
                 payload: [0, key.pc],
@@ -138,7 +137,7 @@ impl<C: Cpu> Block<C> {
             _cpu: PhantomData,
         };
         // SAFETY: as above.
-        unsafe { base.add(ops * op_words).cast::<Trailer<C>>().write(trailer) };
+        unsafe { base.add(ops).cast::<Trailer<C>>().write(trailer) };
         Some(Block {
             key,
             bytes: code[..at].into(),
@@ -151,7 +150,7 @@ impl<C: Cpu> Block<C> {
             stamp: 0,
             code: how.out,
             deferred: false,
-            words,
+            memory,
             ops,
             _cpu: PhantomData,
         })
@@ -180,12 +179,12 @@ impl<C: Cpu> Block<C> {
 
     /// The first operation.
     pub fn ops(&self) -> *const Op<C> {
-        self.words.as_ptr().cast()
+        self.memory.base().cast_const().cast()
     }
 
     /// The trailer.
     pub fn trailer(&self) -> &Trailer<C> {
-        // SAFETY: `decode` wrote it there, and it lives as long as `words`.
+        // SAFETY: `decode` wrote it there, and it lives as long as `memory`.
         unsafe { &*self.ops().add(self.ops).cast() }
     }
 
@@ -196,8 +195,18 @@ impl<C: Cpu> Block<C> {
 
     /// Sets the first payload word of [`Trailer::enter`].
     pub fn set_enter(&mut self, word: u64) {
-        let at = self.ops * words_of::<Op<C>>() + std::mem::offset_of!(Trailer<C>, enter) / 8;
-        self.words[at + std::mem::offset_of!(Op<C>, payload) / 8] = word;
+        let trailer: *mut Trailer<C> = self.trailer_mut();
+        // SAFETY: as in `trailer`; no reference to the payload is held while guest code does not run.
+        unsafe { (&raw mut (*trailer).enter.payload[0]).write(word) };
+    }
+
+    fn trailer_mut(&mut self) -> *mut Trailer<C> {
+        self.memory.base().cast::<Op<C>>().wrapping_add(self.ops).cast()
+    }
+
+    /// What it has of the memory for operations, which it is given back to once the block is gone.
+    pub fn into_memory(self) -> Piece {
+        self.memory
     }
 
     /// Guest instructions.

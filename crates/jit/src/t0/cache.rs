@@ -7,6 +7,7 @@ use lyrebird_isa::state::{JumpEntry, PAGE_MASK, code_ctx_mask, jump_index};
 use rustc_hash::FxHashMap;
 
 use super::block::{Block, BlockId, HowToDecode, Key};
+use super::memory::OpMemory;
 use super::op::Op;
 
 /// All decoded blocks.
@@ -19,6 +20,7 @@ pub struct BlockCache<C> {
     by_op: BTreeMap<usize, BlockId>,
     /// Decoded guest instructions held.
     pub held: usize,
+    memory: OpMemory,
 }
 
 impl<C: Cpu> Default for BlockCache<C> {
@@ -30,6 +32,7 @@ impl<C: Cpu> Default for BlockCache<C> {
             by_page: FxHashMap::default(),
             by_op: BTreeMap::new(),
             held: 0,
+            memory: OpMemory::default(),
         }
     }
 }
@@ -58,7 +61,7 @@ impl<C: Cpu> BlockCache<C> {
     /// Decodes the block at `key` and keeps it. `None` where the page ends before the first instruction does.
     pub fn insert(&mut self, key: Key, code: &[u8], how: &HowToDecode) -> Option<BlockId> {
         let id = self.free.last().copied().unwrap_or(BlockId(self.blocks.len() as u32));
-        let block = Box::new(Block::decode(key, id, code, how)?);
+        let block = Box::new(Block::decode(key, id, code, how, &mut self.memory)?);
         if self.free.pop().is_none() {
             self.blocks.push(None);
         }
@@ -134,6 +137,7 @@ impl<C: Cpu> BlockCache<C> {
                 self.by_page.remove(&block.page());
             }
         }
+        self.memory.give_back(block.into_memory());
         self.free.push(id);
     }
 

@@ -8,6 +8,7 @@
 pub mod block;
 pub mod cache;
 pub mod handler;
+pub mod memory;
 pub mod op;
 
 pub use block::{Block, BlockId};

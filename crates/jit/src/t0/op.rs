@@ -100,18 +100,19 @@ impl<C> Link<C> {
 #[derive(Debug)]
 #[repr(C)]
 pub struct Trailer<C> {
-    /// Successors: the taken or only one, and the one where a condition fails.
-    pub link: [Link<C>; 2],
-    /// Their addresses; `target[1]` is also the address behind the block.
-    pub target: [u64; 2],
-    /// Where a computed branch went last.
-    pub went: Cell<u64>,
+    // What each execution touches comes first.
     /// Guest instructions in the block.
     pub len: i64,
     /// Executions left until the block counts as hot.
     pub heat: Cell<u32>,
     /// The block's number in its cache.
     pub block: u32,
+    /// Successors: the taken or only one, and the one where a condition fails.
+    pub link: [Link<C>; 2],
+    /// Their addresses; `target[1]` is also the address behind the block.
+    pub target: [u64; 2],
+    /// Where a computed branch went last.
+    pub went: Cell<u64>,
     /// Enters the compiled region that starts here; its handler reads the payload as `*const RegionEntry`.
     pub enter: Op<C>,
     pub(crate) _cpu: PhantomData<C>,

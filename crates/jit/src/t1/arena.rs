@@ -1,4 +1,4 @@
-//! [`Arena`]: executable memory, mapped twice so that no page is writable and executable at one address.
+//! [`Arena`]: executable memory, in pieces.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -7,9 +7,8 @@ use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lyrebird_isa::Core;
-use memmap2::{Mmap, MmapMut, MmapOptions};
 
-use super::host;
+use super::host::{self, CodeMemory};
 
 /// Size of the arena unless told otherwise, in bytes. Address space only: pages are committed when written.
 pub const DEFAULT_LIMIT: usize = 256 << 20;
@@ -49,17 +48,24 @@ pub enum ArenaError {
 /// knows what is cold and what no vCPU executes) by dropping them.
 #[derive(Debug)]
 pub struct Arena {
-    rx: Mmap,
+    /// Where the memory is executed.
+    base: NonNull<u8>,
+    limit: usize,
     inner: Mutex<Inner>,
 }
 
 #[derive(Debug)]
 struct Inner {
-    rw: MmapMut,
+    memory: CodeMemory,
     /// Free pieces: offset to length. Neighbours are merged.
     free: BTreeMap<usize, usize>,
     used: usize,
 }
+
+// SAFETY: `base` is an address in `inner`'s memory, which lives as long; it is never read or written through.
+unsafe impl Send for Arena {}
+// SAFETY: as above.
+unsafe impl Sync for Arena {}
 
 impl Arena {
     /// An arena of at most `limit` bytes.
@@ -68,14 +74,13 @@ impl Arena {
             return Err(ArenaError::Unsupported);
         }
         let len = limit.next_multiple_of(1 << 16).max(1 << 16);
-        let fail = |source| ArenaError::Map { len, source };
-        let file = host::memory_file(len as u64).map_err(fail)?;
-        // SAFETY: the file is ours alone and unlinked; nobody truncates it.
-        let rw = unsafe { MmapOptions::new().len(len).map_mut(&file) }.map_err(fail)?;
-        // SAFETY: as above. Bytes change under this mapping only inside pieces that no live `Code` covers.
-        let rx = unsafe { MmapOptions::new().len(len).map_exec(&file) }.map_err(fail)?;
-        let inner = Inner { rw, free: BTreeMap::from([(0, len)]), used: 0 };
-        Ok(Arc::new(Arena { rx, inner: Mutex::new(inner) }))
+        let fail = |source: io::Error| ArenaError::Map { len, source };
+        let memory = CodeMemory::new(len).map_err(fail)?;
+        let lead = memory.lead();
+        let base =
+            NonNull::new(memory.entry().cast_mut()).ok_or_else(|| fail(io::Error::other("mapped at 0")))?;
+        let inner = Inner { memory, free: BTreeMap::from([(lead, len - lead)]), used: 0 };
+        Ok(Arc::new(Arena { base, limit: len - lead, inner: Mutex::new(inner) }))
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -89,7 +94,7 @@ impl Arena {
 
     /// Bytes there are.
     pub fn limit(&self) -> usize {
-        self.rx.len()
+        self.limit
     }
 
     /// Copies a position-independent function into the arena.
@@ -114,8 +119,9 @@ impl Arena {
             inner.free.insert(at + size, len - size);
         }
         inner.used += size;
-        let entry = NonNull::from(&self.rx[at]);
-        let copy = &mut inner.rw[at..at + code.len()];
+        // SAFETY: `at` is inside the memory, of which no reference is made.
+        let entry = unsafe { self.base.add(at) };
+        let copy = &mut inner.memory.bytes_mut()[at..at + code.len()];
         copy.copy_from_slice(code);
         fix(copy, entry.as_ptr() as u64);
         drop(inner);
@@ -127,7 +133,7 @@ impl Arena {
         let mut inner = self.lock();
         inner.used -= size;
         // A stale jump into freed code shall trap rather than run what is left of it.
-        inner.rw[at..at + size].fill(0xcc);
+        inner.memory.bytes_mut()[at..at + size].fill(0xcc);
         let (mut at, mut size) = (at, size);
         if let Some((&before, &len)) = inner.free.range(..at).next_back()
             && before + len == at
@@ -184,15 +190,15 @@ impl Code {
         self.write(site, displacement(self.entry() as u64 + site as u64, to));
     }
 
-    /// Changes a number of the region's front; as [`Code::patch`]. `page` is that of its head.
+    /// Changes the number in front of the region's function; as [`Code::patch`]. `page` is that of its head.
     pub fn stamp(&self, page: u64, number: u32) {
-        self.write(host::STAMP, host::stamp(page, number));
+        self.write(host::LEAD - host::STAMP, host::stamp(page, number));
     }
 
     fn write(&self, site: usize, word: u32) {
         debug_assert!(site + 4 <= self.len, "the word is in the function");
         let at = self.at + site;
-        self.arena.lock().rw[at..at + 4].copy_from_slice(&word.to_le_bytes());
+        self.arena.lock().memory.bytes_mut()[at..at + 4].copy_from_slice(&word.to_le_bytes());
         host::flush_icache(self.entry().wrapping_add(site), 4);
     }
 
@@ -207,8 +213,8 @@ impl Code {
     }
 
     /// The machine code.
-    pub fn bytes(&self) -> &[u8] {
-        &self.arena.rx[self.at..self.at + self.len]
+    pub fn bytes(&self) -> Vec<u8> {
+        self.arena.lock().memory.bytes()[self.at..self.at + self.len].to_vec()
     }
 }
 

@@ -7,13 +7,13 @@ use std::mem::offset_of;
 
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
-    AbiParam, Block, BlockArg, ExtFuncData, ExternalName, FuncRef, Function, InstBuilder, MemFlagsData,
-    SigRef, Signature, UserExternalName, Value, types,
+    AbiParam, Block, BlockArg, ExtFuncData, ExternalName, FuncRef, Function, GlobalValueData, InstBuilder,
+    MemFlagsData, SigRef, Signature, UserExternalName, Value, types,
 };
 use cranelift_codegen::isa::CallConv;
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use lyrebird_isa::Core;
-use lyrebird_isa::state::{JUMP_ENTRIES, JUMP_SHIFTS, JumpEntry, code_ctx_mask};
+use lyrebird_isa::state::{CODE_MODE, JUMP_ENTRIES, JUMP_SHIFTS, JumpEntry, code_ctx_mask};
 
 use super::emit::Slow;
 use super::function::{Host, helper_signature};
@@ -23,9 +23,9 @@ use super::region::RegionExit;
 pub const ENTER: usize = Slow::ALL.len();
 /// Number of `host::exit`.
 pub const EXIT: usize = ENTER + 1;
-/// Number of the way out with [`RegionExit::Next`].
+/// Number of the way out with [`RegionExit::Next`], a `host::exit_at`.
 pub const OUT: usize = ENTER + 2;
-/// Number of the way out with [`RegionExit::Fetch`].
+/// Number of the way out with [`RegionExit::Fetch`], another.
 pub const FETCH: usize = ENTER + 3;
 /// Number of the function of [`build_link`].
 pub const LINK: usize = ENTER + 4;
@@ -39,10 +39,12 @@ pub const ASIDE: usize = ENTER + 7;
 
 /// External names in this namespace are functions by number.
 pub const FUNCTIONS: u32 = 0;
-/// External names in this namespace are a region's links.
+/// External names in this namespace are a region's links: `tail fn(core: *mut Core, budget: u64)`.
 pub const LINKS: u32 = 1;
-/// External names in this namespace are copies of `host::jump` behind a function.
+/// The external name in this namespace is the copy of `host::jump` behind a function.
 pub const JUMPS: u32 = 2;
+/// The external name in this namespace is where a region counts.
+pub const COUNTS: u32 = 3;
 
 /// Signature of what regions jump to: any register may change.
 pub fn signature(params: usize) -> Signature {
@@ -73,11 +75,6 @@ pub fn leave(b: &mut FunctionBuilder<'_>, core: Value, code: Value) {
     go(b, FUNCTIONS, EXIT, &[core, code]);
 }
 
-/// Goes to the code at an address. A function does so at one place.
-pub fn jump(b: &mut FunctionBuilder<'_>, core: Value, code: Value) {
-    go(b, JUMPS, 0, &[core, code]);
-}
-
 /// Leaves with the fault that a helper records: the core, the helper's address, its arguments. Everything is in the core
 /// by then.
 pub fn raise(b: &mut FunctionBuilder<'_>, args: &[Value; 5]) {
@@ -87,13 +84,24 @@ pub fn raise(b: &mut FunctionBuilder<'_>, args: &[Value; 5]) {
 /// Goes on at the guest's address `pc` with a budget, for functions in which room is dearer than the prediction of a
 /// jump of their own.
 pub fn go_on(b: &mut FunctionBuilder<'_>, core: Value, pc: Value, budget: Value) {
-    go(b, FUNCTIONS, PROBE, &[core, pc, budget]);
+    go(b, FUNCTIONS, PROBE, &[core, budget, pc]);
 }
 
-/// Follows link `number` of region `id`.
-pub fn follow(b: &mut FunctionBuilder<'_>, core: Value, id: u64, number: usize) {
-    let name = b.ins().iconst(types::I64, link_name(id, number) as i64);
-    go(b, LINKS, number, &[core, name]);
+/// Follows a link by its number.
+pub fn follow(b: &mut FunctionBuilder<'_>, core: Value, budget: Value, number: usize) {
+    go(b, LINKS, number, &[core, budget]);
+}
+
+/// The address of the number in which a region counts.
+pub fn count(b: &mut FunctionBuilder<'_>) -> Value {
+    let name = b.func.declare_imported_user_function(UserExternalName::new(COUNTS, 0));
+    let count = b.create_global_value(GlobalValueData::Symbol {
+        name: ExternalName::user(name),
+        offset: 0.into(),
+        colocated: false,
+        tls: false,
+    });
+    b.ins().symbol_value(types::I64, count)
 }
 
 const LINK_BITS: u32 = 10;
@@ -102,7 +110,7 @@ const LINK_BITS: u32 = 10;
 pub const MAX_LINKS: usize = 1 << LINK_BITS;
 
 /// The value of [`Core::link`] for a link of a region.
-fn link_name(id: u64, number: usize) -> u64 {
+pub fn link_name(id: u64, number: usize) -> u64 {
     id << LINK_BITS | number as u64
 }
 
@@ -111,9 +119,8 @@ pub fn of_link(name: u64) -> (u64, usize) {
     (name >> LINK_BITS, name as usize & (MAX_LINKS - 1))
 }
 
-/// Looks an address up in the jump cache: yields the code to go on at. Where there is none, jumps to `ret` with
-/// [`RegionExit::Next`].
-pub fn probe(b: &mut FunctionBuilder<'_>, core: Value, pc: Value, ret: Block) -> Value {
+/// Looks an address up in the jump cache: yields the code to go on at. Where there is none, jumps to `missed`.
+fn probe(b: &mut FunctionBuilder<'_>, core: Value, pc: Value, missed: Block) -> Value {
     let trusted = MemFlagsData::trusted();
     // The same comparison as T0's for computed branches.
     let low = b.ins().ushr_imm_u(pc, JUMP_SHIFTS[0] as i64);
@@ -130,42 +137,56 @@ pub fn probe(b: &mut FunctionBuilder<'_>, core: Value, pc: Value, ret: Block) ->
     let ctx = field(b, offset_of!(JumpEntry, ctx));
     let now = b.ins().load(types::I64, trusted, core, offset_of!(Core, code_ctx) as i32);
     let differ = b.ins().bxor(ctx, now);
-    // The bits that count depend on the half that the address is in.
+    // The bits that count depend on the half that the address is in. In the lower one a region is entered where it looks
+    // itself whether its page is mapped as it was: another process mostly has it there as well.
     let zero = b.ins().iconst(types::I64, 0);
     let upper = b.ins().icmp(IntCC::SignedLessThan, pc, zero);
     let [lower_mask, upper_mask] =
-        [0, u64::MAX].map(|va| b.ins().iconst(types::I64, code_ctx_mask(va) as i64));
+        [CODE_MODE, code_ctx_mask(u64::MAX)].map(|mask| b.ins().iconst(types::I64, mask as i64));
     let mask = b.ins().select(upper, upper_mask, lower_mask);
     let differ = b.ins().band(differ, mask);
     let miss = b.ins().bor(other, differ);
     let found = b.create_block();
-    let out = b.ins().iconst(types::I64, RegionExit::Next as i64);
-    b.ins().brif(miss, ret, &[BlockArg::from(out)], found, &[]);
+    b.ins().brif(miss, missed, &[], found, &[]);
     b.switch_to_block(found);
     field(b, offset_of!(JumpEntry, code))
 }
 
-/// Builds `tail fn(core: *mut Core, link: u64)`, which links lead to as long as there is nothing else: leaves with
-/// [`RegionExit::Link`] where the jump cache knows a region at [`Core::pc`], else with [`RegionExit::Next`].
-pub fn build_link(func: &mut Function, context: &mut FunctionBuilderContext, host: Host, out: u64) {
-    func.signature = signature(2);
-    let mut builder = FunctionBuilder::new(func, context);
-    let b = &mut builder;
-    let (first, found, ret) = (b.create_block(), b.create_block(), b.create_block());
-    b.append_block_param(ret, types::I64);
+/// Begins a function that regions jump to, and yields its parameters.
+fn begin<const N: usize>(b: &mut FunctionBuilder<'_>) -> [Value; N] {
+    b.func.signature = signature(N);
+    let first = b.create_block();
     b.append_block_params_for_function_params(first);
     b.switch_to_block(first);
-    let (core, link) = (b.block_params(first)[0], b.block_params(first)[1]);
+    std::array::from_fn(|i| b.block_params(first)[i])
+}
+
+/// Stores where the guest is.
+fn store_place(b: &mut FunctionBuilder<'_>, core: Value, pc: Value, budget: Value) {
     let trusted = MemFlagsData::trusted();
-    let pc = b.ins().load(types::I64, trusted, core, offset_of!(Core, pc) as i32);
-    let code = probe(b, core, pc, ret);
+    b.ins().store(trusted, pc, core, offset_of!(Core, pc) as i32);
+    b.ins().store(trusted, budget, core, offset_of!(Core, budget) as i32);
+}
+
+/// Builds `tail fn(core: *mut Core, budget, pc, link: u64)`, which links lead to as long as there is nothing else: leaves
+/// with [`RegionExit::Link`] where the jump cache knows a region at `pc`, else with [`RegionExit::Next`].
+pub fn build_link(func: &mut Function, context: &mut FunctionBuilderContext, host: Host, out: u64) {
+    let mut builder = FunctionBuilder::new(func, context);
+    let b = &mut builder;
+    let [core, budget, pc, link] = begin(b);
+    let (found, missed, ret) = (b.create_block(), b.create_block(), b.create_block());
+    b.append_block_param(ret, types::I64);
+    store_place(b, core, pc, budget);
+    let code = probe(b, core, pc, missed);
     let out = b.ins().iconst(types::I64, out as i64);
     let region = b.ins().icmp(IntCC::NotEqual, code, out);
-    let next = b.ins().iconst(types::I64, RegionExit::Next as i64);
-    b.ins().brif(region, found, &[], ret, &[BlockArg::from(next)]);
+    b.ins().brif(region, found, &[], missed, &[]);
     b.switch_to_block(found);
-    b.ins().store(trusted, link, core, offset_of!(Core, link) as i32);
+    b.ins().store(MemFlagsData::trusted(), link, core, offset_of!(Core, link) as i32);
     let code = b.ins().iconst(types::I64, RegionExit::Link as i64);
+    b.ins().jump(ret, &[BlockArg::from(code)]);
+    b.switch_to_block(missed);
+    let code = b.ins().iconst(types::I64, RegionExit::Next as i64);
     b.ins().jump(ret, &[BlockArg::from(code)]);
     b.switch_to_block(ret);
     let code = b.block_params(ret)[0];
@@ -176,13 +197,9 @@ pub fn build_link(func: &mut Function, context: &mut FunctionBuilderContext, hos
 
 /// Builds `tail fn(core: *mut Core, helper, a0, a1, a2: u64)`, the end of [`raise`].
 pub fn build_raise(func: &mut Function, context: &mut FunctionBuilderContext, host: Host) {
-    func.signature = signature(5);
     let mut builder = FunctionBuilder::new(func, context);
     let b = &mut builder;
-    let first = b.create_block();
-    b.append_block_params_for_function_params(first);
-    b.switch_to_block(first);
-    let [core, helper, a0, a1, a2] = std::array::from_fn(|i| b.block_params(first)[i]);
+    let [core, helper, a0, a1, a2] = begin(b);
     let trusted = MemFlagsData::trusted();
     let sig = b.import_signature(helper_signature(host));
     // The helper may change the program counter before it finds the fault.
@@ -195,30 +212,23 @@ pub fn build_raise(func: &mut Function, context: &mut FunctionBuilderContext, ho
     builder.finalize(host.frontend);
 }
 
-/// Builds `tail fn(core: *mut Core, pc, budget: u64)`, the end of [`go_on`].
+/// Builds `tail fn(core: *mut Core, budget, pc: u64)`, the end of [`go_on`].
 pub fn build_probe(func: &mut Function, context: &mut FunctionBuilderContext, host: Host) {
-    func.signature = signature(3);
     let mut builder = FunctionBuilder::new(func, context);
     let b = &mut builder;
-    let (first, ret) = (b.create_block(), b.create_block());
-    b.append_block_param(ret, types::I64);
-    b.append_block_params_for_function_params(first);
-    b.switch_to_block(first);
-    let [core, pc, budget] = std::array::from_fn(|i| b.block_params(first)[i]);
-    probe_and_jump(b, core, pc, budget, ret);
-    b.switch_to_block(ret);
-    let code = b.block_params(ret)[0];
-    leave(b, core, code);
+    let [core, budget, pc] = begin(b);
+    probe_and_jump(b, core, pc, budget);
     b.seal_all_blocks();
     builder.finalize(host.frontend);
 }
 
-/// Goes on at the guest's address `pc` with a budget. Where the jump cache does not know it, jumps to `ret` with
-/// [`RegionExit::Next`].
-pub fn probe_and_jump(b: &mut FunctionBuilder<'_>, core: Value, pc: Value, budget: Value, ret: Block) {
-    let trusted = MemFlagsData::trusted();
-    b.ins().store(trusted, pc, core, offset_of!(Core, pc) as i32);
-    b.ins().store(trusted, budget, core, offset_of!(Core, budget) as i32);
-    let code = probe(b, core, pc, ret);
-    jump(b, core, code);
+/// Goes on at the guest's address `pc` with a budget. Leaves with [`RegionExit::Next`] where the jump cache does not know
+/// it. A function does so at one place.
+pub fn probe_and_jump(b: &mut FunctionBuilder<'_>, core: Value, pc: Value, budget: Value) {
+    let missed = b.create_block();
+    b.set_cold_block(missed);
+    let code = probe(b, core, pc, missed);
+    go(b, JUMPS, 0, &[core, budget, pc, code]);
+    b.switch_to_block(missed);
+    go(b, FUNCTIONS, OUT, &[core, budget, pc]);
 }

@@ -16,12 +16,12 @@ use lyrebird_isa::state::{PAGE_MASK, TlbEntry, tlb_index};
 use lyrebird_isa::{Core, Cpu};
 
 use super::arena::{Arena, ArenaError, Code, displacement};
-use super::chain::{self, ENTER, FETCH, FUNCTIONS, JUMPS, LINK, LINKS, OUT};
+use super::chain::{self, COUNTS, ENTER, FETCH, FUNCTIONS, JUMPS, LINK, LINKS, OUT};
 use super::dump::{Dump, mark_cold};
 use super::emit::Slow;
 use super::flow::Region;
 use super::function::{Host, build_aside, build_region, build_thunk};
-use super::host::{self, Check, FRONT, ShapeError};
+use super::host::{self, Check, GUARD, LEAD, Moved, RECHECK, ShapeError};
 use super::region::{CodePage, RegionExit, RegionRequest};
 use super::slow::SlowPaths;
 
@@ -132,6 +132,8 @@ pub struct LinkSite {
     pub pc: u64,
     /// Where in the code the displacement of its jump is, for [`Code::patch`].
     pub site: usize,
+    /// Where in the code it leads at first: back to the engine.
+    pub stub: usize,
 }
 
 /// Compiles regions of the guest CPU `C`.
@@ -141,10 +143,10 @@ pub struct Compiler<C> {
     context: Context,
     builder: FunctionBuilderContext,
     arena: Arc<Arena>,
-    /// Thunks by [`Slow`], then those that `chain` numbers.
+    /// What all regions need.
     thunks: Arc<Vec<Code>>,
-    /// Where each of them is jumped to or called.
-    entries: Arc<[u64]>,
+    /// Where thunks are called and functions jumped to: by [`Slow`], then by the numbers in `chain`.
+    entries: Vec<u64>,
     cpu: PhantomData<fn() -> C>,
 }
 
@@ -207,7 +209,7 @@ impl<C: Cpu> Compiler<C> {
             builder: FunctionBuilderContext::new(),
             arena,
             thunks: Arc::default(),
-            entries: Arc::default(),
+            entries: Vec::new(),
             cpu: PhantomData,
         };
         let mut thunks = Vec::new();
@@ -216,14 +218,23 @@ impl<C: Cpu> Compiler<C> {
             build_thunk(&mut compiler.context.func, &mut compiler.builder, host, slow, &config.slow);
             thunks.push(compiler.emit()?);
         }
-        let why = |exit: RegionExit| host::exit_with(exit as u32);
-        for piece in [host::enter(), host::exit(), why(RegionExit::Next), why(RegionExit::Fetch)] {
+        let (budget, pc) = (offset_of!(Core, budget) as u32, offset_of!(Core, pc) as u32);
+        let why = |exit: RegionExit| host::exit_at(exit as u32, budget, pc);
+        for piece in [host::enter(budget), host::exit(), why(RegionExit::Next), why(RegionExit::Fetch)] {
             thunks.push(compiler.arena.install(&piece)?);
         }
-        let mut entries: Vec<u64> = thunks.iter().map(|c| c.entry() as u64).collect();
-        let out = entries[OUT];
+        compiler.entries = thunks.iter().map(|c| c.entry() as u64).collect();
+        let (exit, fault) = (compiler.function(chain::EXIT)?, offset_of!(Core, fault) as u32);
+        for slow in 0..Slow::ALL.len() {
+            let thunk = compiler.function(slow)?;
+            let guard = compiler.arena.install_with(&[0; GUARD], |bytes, at| {
+                bytes.copy_from_slice(&host::guard(at, thunk, fault, exit, RegionExit::Fault as u32));
+            })?;
+            compiler.entries[slow] = guard.entry() as u64;
+            thunks.push(guard);
+        }
+        let out = compiler.out();
         for number in [LINK, chain::RAISE, chain::PROBE] {
-            compiler.entries = Arc::from(&entries[..]);
             compiler.context.clear();
             let (func, builder) = (&mut compiler.context.func, &mut compiler.builder);
             match number {
@@ -232,28 +243,22 @@ impl<C: Cpu> Compiler<C> {
                 _ => chain::build_probe(func, builder, host),
             }
             let built = compiler.emit_stripped(None)?;
-            entries.push(built.body);
+            compiler.entries.push(built.body);
             thunks.push(built.code);
         }
         compiler.context.clear();
         build_aside(&mut compiler.context.func, &mut compiler.builder, host);
         let aside = compiler.emit()?;
-        entries.push(aside.entry() as u64);
+        compiler.entries.push(aside.entry() as u64);
         thunks.push(aside);
-        debug_assert_eq!(entries.len(), chain::ASIDE + 1);
-        compiler.entries = Arc::from(entries);
+        debug_assert_eq!(compiler.entries.len(), chain::ASIDE + 1);
         compiler.thunks = Arc::new(thunks);
         Ok(compiler)
     }
 
-    /// Where compiled code goes on for a block that is not: back to T0, at [`lyrebird_isa::Core::pc`].
+    /// Where compiled code goes on for a block that is not: back to T0.
     pub fn out(&self) -> u64 {
         self.entries.get(OUT).copied().unwrap_or(0)
-    }
-
-    /// Where a link goes that has no region to lead to.
-    pub fn link(&self) -> u64 {
-        self.entries.get(LINK).copied().unwrap_or(0)
     }
 
     /// The arena.
@@ -313,20 +318,21 @@ impl<C: Cpu> Compiler<C> {
             mark_cold(&mut self.context.func);
         }
         let page = request.pages.iter().find(|p| p.va == head & PAGE_MASK).copied();
-        let mut code = self.emit_stripped(Some((page, &links)))?;
+        let count = request.quick.as_ref().map_or(0, |n| n.as_ptr() as u64);
+        let mut code = self.emit_stripped(Some(Around { pc: head, page, id: request.id, links, count }))?;
         code.code.keep(Arc::clone(&self.thunks));
         if let Some(n) = &request.quick {
             code.code.keep_count(Arc::clone(n));
         }
         let dump = request.dump.then(|| {
-            let dump = Dump::of::<C>(&self.context, &region, request, FRONT);
+            let dump = Dump::of::<C>(&self.context, &region, request, &code.moved);
             Box::new(Dump { host: code.code.bytes().to_vec(), base: code.code.entry() as u64, ..dump })
         });
         Ok((code, dump, region.insns() as u32))
     }
 
-    /// Compiles the function in the context: the machine code and its calls.
-    fn compile_context(&mut self) -> Result<(Vec<u8>, Vec<Call>), CompileError> {
+    /// Compiles the function in the context, which counts at an address: the machine code and its calls.
+    fn compile_context(&mut self, count: u64) -> Result<(Vec<u8>, Vec<Call>), CompileError> {
         let mut control = ControlPlane::default();
         self.context
             .compile(&*self.isa, &mut control)
@@ -334,19 +340,26 @@ impl<C: Cpu> Compiler<C> {
         let Some(compiled) = self.context.compiled_code() else {
             return Err(CompileError::Cranelift(String::from("no code")));
         };
+        let mut image = compiled.code_buffer().to_vec();
         let mut calls = Vec::new();
         for r in compiled.buffer.relocs() {
-            match (&r.target, r.kind) {
-                (FinalizedRelocTarget::ExternalName(ExternalName::User(name)), Reloc::X86CallPCRel4)
-                    if r.addend == -4 =>
-                {
+            let site = r.offset as usize;
+            let name = match &r.target {
+                FinalizedRelocTarget::ExternalName(ExternalName::User(name)) => {
                     let name = &self.context.func.params.user_named_funcs()[*name];
-                    calls.push(Call { site: r.offset as usize, to: (name.namespace, name.index as usize) });
+                    Some((name.namespace, name.index as usize))
+                }
+                _ => None,
+            };
+            match (name, r.kind) {
+                (Some(to), Reloc::X86CallPCRel4) if r.addend == -4 => calls.push(Call { site, to }),
+                (Some((COUNTS, _)), Reloc::Abs8) if r.addend == 0 => {
+                    image[site..site + 8].copy_from_slice(&count.to_le_bytes());
                 }
                 _ => return Err(CompileError::Cranelift(format!("relocation {r:?} is not supported"))),
             }
         }
-        Ok((compiled.code_buffer().to_vec(), calls))
+        Ok((image, calls))
     }
 
     /// Where a function is by its number.
@@ -359,7 +372,7 @@ impl<C: Cpu> Compiler<C> {
 
     /// Compiles the function in the context and installs it, as one that makes its own frame.
     fn emit(&mut self) -> Result<Code, CompileError> {
-        let (image, calls) = self.compile_context()?;
+        let (image, calls) = self.compile_context(0)?;
         let mut targets = Vec::with_capacity(calls.len());
         for c in &calls {
             targets.push((c.site, self.function(c.to.1)?));
@@ -367,48 +380,52 @@ impl<C: Cpu> Compiler<C> {
         Ok(self.arena.install_with(&image, |bytes, at| displace(bytes, at, &targets))?)
     }
 
-    /// Compiles the function in the context and installs it as one that runs on the common frame. A region brings its
-    /// head's page and the addresses of its links, and gets the front by which it is entered.
-    fn emit_stripped(
-        &mut self,
-        region: Option<(Option<CodePage>, &[u64])>,
-    ) -> Result<Stripped, CompileError> {
-        let (mut image, calls) = self.compile_context()?;
-        let ahead = if region.is_some() { FRONT } else { 0 };
+    /// Compiles the function in the context and installs it as one that runs on the common frame. A region gets the front
+    /// by which it is entered, and what its links lead to at first.
+    fn emit_stripped(&mut self, region: Option<Around>) -> Result<Stripped, CompileError> {
+        let (mut image, calls) = self.compile_context(region.as_ref().map_or(0, |r| r.count))?;
+        let ahead = if region.is_some() { LEAD } else { 0 };
         let (plain, mut tail): (Vec<Call>, Vec<Call>) =
             calls.into_iter().partition(|c| c.site == 0 || image[c.site - 1] != JMP);
         let mut sites: Vec<usize> = tail.iter().map(|c| c.site).collect();
-        let entry = host::strip(&mut image, &mut sites)?;
-        for (c, site) in tail.iter_mut().zip(sites) {
-            c.site = site;
+        let dead = host::strip(&mut image, &mut sites)?;
+        for (c, site) in tail.iter_mut().zip(&sites) {
+            c.site = *site;
         }
-        // Bytes of the copies of `host::jump` are in order of their numbers.
-        let copies = tail.iter().filter(|c| c.to.0 == JUMPS).map(|c| c.to.1 + 1).max().unwrap_or(0);
+        sites.extend(plain.iter().map(|c| c.site));
+        let (mut image, moved) = host::squeeze(&image, dead, ahead, &sites).ok_or(ShapeError::Code)?;
         let end = image.len();
-        for _ in 0..copies {
+        if tail.iter().any(|c| c.to.0 == JUMPS) {
             image.extend(host::jump());
         }
         let mut links = Vec::new();
         let mut targets = Vec::new();
         for c in plain.iter().chain(&tail) {
-            let site = c.site + ahead;
+            let site = moved.to(c.site);
             match c.to {
                 (FUNCTIONS, n) => targets.push((site, To::Address(self.function(n)?))),
                 (LINKS, n) => {
-                    let pc = region.and_then(|(_, links)| links.get(n).copied());
-                    links.push((n, LinkSite { pc: pc.unwrap_or(0), site }));
-                    targets.push((site, To::Address(self.function(LINK)?)));
+                    let Some((id, pc)) = region.as_ref().and_then(|r| Some((r.id, *r.links.get(n)?))) else {
+                        return Err(CompileError::Cranelift(format!("follows link {n}, which there is not")));
+                    };
+                    let stub = image.len();
+                    image.extend(host::link_stub(pc, chain::link_name(id, n)));
+                    links.push((n, LinkSite { pc, site, stub }));
+                    targets.push((site, To::Offset(stub)));
+                    targets.push((image.len() - 4, To::Address(self.function(LINK)?)));
                 }
-                (_, n) => targets.push((site, To::Offset(ahead + end + n * host::jump().len()))),
+                _ => targets.push((site, To::Offset(end))),
             }
         }
         // A link is known by its number.
         links.sort_by_key(|(n, _)| *n);
         let links: Vec<LinkSite> = links.into_iter().map(|(_, l)| l).collect();
-        let body = ahead + entry;
-        image.splice(0..0, std::iter::repeat_n(0, ahead));
-        let check = region.map(|(page, _)| check(page));
+        let check = region.map(|r| check(r.pc, r.page));
         let ends = if check.is_some() { (self.function(ENTER)?, self.function(FETCH)?) } else { (0, 0) };
+        let behind = image.len();
+        if check.is_some() {
+            image.resize(behind + RECHECK, 0);
+        }
         let code = self.arena.install_with(&image, |bytes, at| {
             let targets: Vec<(usize, u64)> = targets
                 .iter()
@@ -419,12 +436,13 @@ impl<C: Cpu> Compiler<C> {
                 .collect();
             displace(bytes, at, &targets);
             if let Some(check) = &check {
-                let front = host::front(at, at + body as u64, ends.0, ends.1, check);
-                bytes[..FRONT].copy_from_slice(&front);
+                let (body, recheck) = (at + LEAD as u64, at + behind as u64);
+                bytes[..LEAD].copy_from_slice(&host::front(at, ends.0, recheck, check));
+                bytes[behind..].copy_from_slice(&host::recheck(recheck, body, ends.1, check));
             }
         })?;
-        let at = code.entry() as u64;
-        Ok(Stripped { code, body: at + body as u64, checked: at + host::CHECKED as u64, links })
+        let body = code.entry() as u64 + ahead as u64;
+        Ok(Stripped { code, body, checked: body - host::CHECKED as u64, links, moved })
     }
 }
 
@@ -435,6 +453,20 @@ const JMP: u8 = 0xe9;
 struct Call {
     site: usize,
     to: (u32, usize),
+}
+
+/// What belongs to a region besides its function.
+struct Around {
+    /// Address of its head.
+    pc: u64,
+    /// Where the page of its head was.
+    page: Option<CodePage>,
+    /// Its number.
+    id: u64,
+    /// Where its links lead.
+    links: Vec<u64>,
+    /// Address of what it counts in, if it does.
+    count: u64,
 }
 
 /// Where a call leads.
@@ -450,6 +482,8 @@ struct Stripped {
     body: u64,
     checked: u64,
     links: Vec<LinkSite>,
+    /// Where what Cranelift made is in it.
+    moved: Moved,
 }
 
 /// Writes displacements into code that will execute at `at`.
@@ -459,8 +493,8 @@ fn displace(bytes: &mut [u8], at: u64, targets: &[(usize, u64)]) {
     }
 }
 
-/// What the checked entry of a region compares, given where the page of its head was.
-fn check(page: Option<CodePage>) -> Check {
+/// What the checked entry of a region compares, given its head and where the page of that was.
+fn check(pc: u64, page: Option<CodePage>) -> Check {
     // Without a page, one that the TLB never has.
     let CodePage { va, host } = page.unwrap_or(CodePage { va: 1, host: 1 });
     let entry = tlb_index(va) * size_of::<TlbEntry>();
@@ -469,6 +503,7 @@ fn check(page: Option<CodePage>) -> Check {
         tlb: offset_of!(Core, tlb) as u32,
         exec: (entry + offset_of!(TlbEntry, exec)) as u32,
         addend_at: (entry + offset_of!(TlbEntry, addend)) as u32,
+        pc,
         page: va,
         addend: host.wrapping_sub(va),
     }

@@ -8,6 +8,7 @@ use cranelift_codegen::ir::{Function, SourceLoc};
 use lyrebird_isa::Cpu;
 
 use super::flow::Region;
+use super::host::Moved;
 use super::region::RegionRequest;
 
 /// Set in the source location of what is emitted into a cold block. The other bits are the number of a guest
@@ -74,12 +75,12 @@ pub(super) fn mark_cold(func: &mut Function) {
 }
 
 impl Dump {
-    /// Of the function that was just compiled and installed behind `front` bytes of other code.
+    /// Of the function that was just compiled and installed, with its bytes `moved`.
     pub(super) fn of<C: Cpu>(
         context: &Context,
         region: &Region,
         request: &RegionRequest,
-        front: usize,
+        moved: &Moved,
     ) -> Dump {
         let func = &context.func;
         let mut dump = Dump {
@@ -100,8 +101,8 @@ impl Dump {
         let mut end = 0;
         let mut add = |range: Range<usize>, at: u32| {
             let (insn, cold) = ((at & !COLD) as usize, at & COLD != 0);
+            let range = moved.to(range.start)..moved.to(range.end);
             if !range.is_empty() {
-                let range = range.start + front..range.end + front;
                 dump.pieces.push(Piece { range, insn: insn.checked_sub(1), cold });
             }
         };

@@ -109,8 +109,7 @@ pub struct Block {
     /// The one predecessor, where it is emitted earlier: its symbolic flags are still good here.
     pub inherits: Option<usize>,
     /// A path leads from it back to it, and the region is compiled well. What it has in registers goes to `Core` where
-    /// somebody looks; elsewhere it goes there before each instruction behind which somebody may: stores are cheap, and
-    /// copies of them on slow paths cost more time to compile than they save.
+    /// somebody looks; elsewhere see [`Block::pass`].
     pub loops: bool,
     /// May differ from `Core` at the start.
     pub dirty_in: Set,
@@ -127,10 +126,29 @@ pub struct Block {
 }
 
 impl Block {
-    /// What stands in `Core` before an instruction executes, on all paths.
-    fn stores(&self, insn: &Insn) -> Set {
-        if self.loops { insn.clobbers() } else { insn.shows() }
+    /// What may differ from `Core` behind an instruction.
+    ///
+    /// Where somebody may look, outside loops, that what differed when somebody might look before goes to `Core` on all
+    /// paths: stores are cheap, and a second copy of them on a slow path costs more time to compile than it saves. What
+    /// has been written since is stored on the slow path alone: mostly it is written again soon, flags above all.
+    fn pass(&self, insn: &Insn, t: &mut Track) {
+        t.dirty &= !insn.clobbers();
+        if !self.loops {
+            t.dirty &= !(insn.shows() & t.aged);
+            t.aged |= insn.shows() & t.dirty;
+        }
+        t.dirty |= insn.defs();
+        t.aged &= !insn.defs();
     }
+}
+
+/// What differs from `Core` at a point of a block.
+#[derive(Clone, Copy, Debug)]
+struct Track {
+    /// What may.
+    dirty: Set,
+    /// What did when somebody might look last.
+    aged: Set,
 }
 
 /// A decoded region, unreachable blocks left out, head first.
@@ -258,15 +276,15 @@ impl Region {
         while changed {
             changed = false;
             for i in 0..self.blocks.len() {
-                let mut dirty = self.blocks[i].dirty_in;
+                let mut t = Track { dirty: self.blocks[i].dirty_in, aged: 0 };
                 for insn in &self.blocks[i].insns {
-                    dirty = dirty & !self.blocks[i].stores(insn) | insn.defs();
+                    self.blocks[i].pass(insn, &mut t);
                 }
                 for s in 0..self.blocks[i].succ.len() {
                     if let Some(to) = self.blocks[i].succ[s].1 {
                         let to = &mut self.blocks[to];
-                        changed |= dirty & !to.dirty_in != 0;
-                        to.dirty_in |= dirty;
+                        changed |= t.dirty & !to.dirty_in != 0;
+                        to.dirty_in |= t.dirty;
                     }
                 }
             }
@@ -289,16 +307,16 @@ impl Region {
                 }
                 // Dirty before each instruction, then at the end.
                 let mut dirty = Vec::with_capacity(b.insns.len() + 1);
-                let mut d = b.dirty_in;
+                let mut t = Track { dirty: b.dirty_in, aged: 0 };
                 for insn in &b.insns {
-                    dirty.push(d);
-                    d = d & !b.stores(insn) | insn.defs();
+                    dirty.push(t.dirty);
+                    b.pass(insn, &mut t);
                 }
                 let computed = matches!(b.end, End::Flow(Flow::Indirect(_)));
                 let may_leave = |to: usize| to <= i || self.changes_page(i, to);
                 let leaves =
                     computed || b.succ.is_empty() || b.succ.iter().any(|&(_, to)| to.is_none_or(may_leave));
-                let mut live = out | if leaves { d | FLAGS } else { 0 };
+                let mut live = out | if leaves { t.dirty | FLAGS } else { 0 };
                 for (insn, dirty) in b.insns.iter().zip(&dirty).rev() {
                     live &= !(insn.defs() | insn.clobbers());
                     live |= (dirty | FLAGS) & insn.shows() | insn.uses();

@@ -4,7 +4,7 @@ use std::mem::offset_of;
 
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
-    AbiParam, BlockArg, Function, InstBuilder, MemFlagsData, Signature, SourceLoc, types,
+    AbiParam, BlockArg, Function, InstBuilder, MemFlagsData, Signature, SourceLoc, Value, types,
 };
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
@@ -60,8 +60,8 @@ impl<C: Cpu> Visitor<C> for EmitVisitor<'_, '_, '_, C> {
     }
 }
 
-/// Builds the function of a region, `tail fn(core: *mut Core)`, and yields the addresses that its links lead to. It ends
-/// by jumping to [`chain::EXIT`] with a [`RegionExit`], or to other regions.
+/// Builds the function of a region, `tail fn(core: *mut Core, budget: u64)`, and yields the addresses that its links lead
+/// to. It ends by jumping to [`chain::EXIT`] with a [`RegionExit`], or to other regions.
 pub fn build_region<C: Cpu>(
     func: &mut Function,
     context: &mut FunctionBuilderContext,
@@ -69,7 +69,7 @@ pub fn build_region<C: Cpu>(
     region: &Region,
     request: &RegionRequest,
 ) -> Result<Vec<u64>, CompileError> {
-    func.signature = chain::signature(1);
+    func.signature = chain::signature(2);
     let mut builder = FunctionBuilder::new(func, context);
     let b = &mut builder;
 
@@ -77,7 +77,7 @@ pub fn build_region<C: Cpu>(
     b.append_block_params_for_function_params(entry);
     b.switch_to_block(entry);
     b.seal_block(entry);
-    let core = b.block_params(entry)[0];
+    let [core, budget] = [0, 1].map(|i| b.block_params(entry)[i]);
 
     let helper_sig = b.import_signature(helper_signature(host));
     let thunk_sig = b.import_signature(thunk_signature());
@@ -97,9 +97,7 @@ pub fn build_region<C: Cpu>(
     let head_pc = head.insns.first().map_or(0, |i| i.pc);
     let trusted = MemFlagsData::trusted();
     let budget_var = b.declare_var(types::I64);
-    let budget = b.ins().load(types::I64, trusted, core, BUDGET);
     b.def_var(budget_var, budget);
-    // Whoever comes here has stored the address.
     let zero = b.ins().iconst(types::I64, 0);
     let left = b.ins().icmp(IntCC::SignedGreaterThan, budget, zero);
     let spent = b.create_block();
@@ -107,6 +105,9 @@ pub fn build_region<C: Cpu>(
     b.ins().brif(left, first, &[], spent, &[]);
     b.switch_to_block(spent);
     b.seal_block(spent);
+    let pc = b.ins().iconst(types::I64, head_pc as i64);
+    b.ins().store(trusted, pc, core, PC);
+    b.ins().store(trusted, budget, core, BUDGET);
     let code = b.ins().iconst(types::I64, RegionExit::Budget as i64);
     b.ins().jump(ret, &[BlockArg::from(code)]);
     b.switch_to_block(first);
@@ -135,15 +136,12 @@ pub fn build_region<C: Cpu>(
         next,
         fault,
         verify: request.verify,
-        quick: request.quick.as_ref().map(|n| n.as_ptr() as u64),
+        quick: request.quick.is_some(),
         account,
         sys: host.sys.filter(|_| request.verify),
         look: host.look,
         tso: host.tso,
         chain: host.chain && !request.verify,
-        id: request.id,
-        pc: head_pc,
-        far: region.blocks.iter().any(|b| b.end_pc >> 32 != head_pc >> 32),
     };
     let mut e = ClifEmitter::<C>::new(b, env, budget);
     e.count();
@@ -199,10 +197,10 @@ pub fn build_region<C: Cpu>(
     // Exits to a computed address.
     b.switch_to_block(next);
     let (pc, budget) = (b.block_params(next)[0], b.block_params(next)[1]);
-    if env.chain && env.quick.is_some() {
+    if env.chain && env.quick {
         chain::go_on(b, core, pc, budget);
     } else if env.chain {
-        chain::probe_and_jump(b, core, pc, budget, ret);
+        chain::probe_and_jump(b, core, pc, budget);
     } else {
         b.ins().store(trusted, pc, core, PC);
         b.ins().store(trusted, budget, core, BUDGET);
@@ -223,6 +221,16 @@ pub fn build_region<C: Cpu>(
     }
 }
 
+/// Begins a thunk, which is given the core.
+fn begin_thunk(b: &mut FunctionBuilder<'_>) -> Value {
+    b.func.signature = thunk_signature();
+    let entry = b.create_block();
+    b.append_block_params_for_function_params(entry);
+    b.switch_to_block(entry);
+    b.seal_block(entry);
+    b.block_params(entry)[0]
+}
+
 /// Builds a thunk: `preserve_all fn(core: *mut Core)`. It finds its arguments in [`Core::scratch`], makes
 /// [`Core::budget`] exact, and leaves results in the data words.
 pub fn build_thunk(
@@ -232,14 +240,9 @@ pub fn build_thunk(
     slow: Slow,
     paths: &SlowPaths,
 ) {
-    func.signature = thunk_signature();
     let mut builder = FunctionBuilder::new(func, context);
     let b = &mut builder;
-    let entry = b.create_block();
-    b.append_block_params_for_function_params(entry);
-    b.switch_to_block(entry);
-    b.seal_block(entry);
-    let core = b.block_params(entry)[0];
+    let core = begin_thunk(b);
     let trusted = MemFlagsData::trusted();
 
     let va = b.ins().load(types::I64, trusted, core, SCRATCH_VA);
@@ -315,14 +318,9 @@ pub fn helper_signature(host: Host) -> Signature {
 /// make room for the call. It finds the helper's address, its last argument and the first two where accesses have their
 /// address, instruction word and data.
 pub fn build_aside(func: &mut Function, context: &mut FunctionBuilderContext, host: Host) {
-    func.signature = thunk_signature();
     let mut builder = FunctionBuilder::new(func, context);
     let b = &mut builder;
-    let entry = b.create_block();
-    b.append_block_params_for_function_params(entry);
-    b.switch_to_block(entry);
-    b.seal_block(entry);
-    let core = b.block_params(entry)[0];
+    let core = begin_thunk(b);
     let trusted = MemFlagsData::trusted();
     let [f, a0, a1, a2] = [SCRATCH_VA, SCRATCH_DATA, SCRATCH_DATA + 8, SCRATCH_WORD]
         .map(|offset| b.ins().load(types::I64, trusted, core, offset));

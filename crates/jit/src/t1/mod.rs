@@ -11,7 +11,7 @@ pub mod dump;
 pub mod emit;
 mod flow;
 mod function;
-mod host;
+pub(crate) mod host;
 pub mod region;
 pub mod slow;
 pub mod thread;

@@ -147,7 +147,6 @@ fn regions_enter_one_another_by_links_and_the_jump_cache() {
     let back = Insn { group: group::JUMP_REG, n: 5, ..Insn::default() };
     let program = [add(0, 0, 1), jump(1), add(2, 2, 1), back];
     let mut c = compiler();
-    let nowhere = c.link();
     let a = Entered::new(compile(&mut c, &program, &[(0, 2)]));
     let b = Entered::new(compile(&mut c, &program, &[(2, 2)]));
     let mut cpu = TestCpu::new();
@@ -169,12 +168,18 @@ fn regions_enter_one_another_by_links_and_the_jump_cache() {
     assert_eq!(go(&mut cpu, RegionExit::Next), (1, 1, 94, address(0)), "one hop");
     a.enter_at(address(0), &mut cpu);
     assert_eq!(go(&mut cpu, RegionExit::Budget), (25, 24, 0, address(2)), "until the budget is used up");
+    cpu.core.code_ctx = 1 | 7 << 16;
+    assert_eq!(
+        go(&mut cpu, RegionExit::Budget),
+        (25, 24, 0, address(2)),
+        "another process: the code looks itself"
+    );
     cpu.core.code_ctx = 2;
-    assert_eq!(go(&mut cpu, RegionExit::Next), (1, 1, 94, address(0)), "another context");
+    assert_eq!(go(&mut cpu, RegionExit::Next), (1, 1, 94, address(0)), "another mode");
     a.enter_at(address(0), &mut cpu);
     cpu.jump[jump_index(address(0))].va += 4;
     assert_eq!(go(&mut cpu, RegionExit::Next), (1, 1, 94, address(0)), "another address");
-    a.region.code.patch(link.site, nowhere);
+    a.region.code.patch(link.site, a.region.code.entry() as u64 + link.stub as u64);
     cpu.jump.fill(JumpEntry::EMPTY);
     assert_eq!(go(&mut cpu, RegionExit::Next), (1, 0, 96, address(2)), "the link is gone");
     a.region.code.patch(link.site, b.region.checked);

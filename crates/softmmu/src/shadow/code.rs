@@ -136,10 +136,8 @@ impl Shadow {
             shared.then_some((o.code, o.nodes[UPPER]))
         };
         if let Some((code, n)) = self.spaces.iter().enumerate().find_map(same) {
-            let reached = match self.node(n).map(|n| n.key) {
-                Some(key) => self.reach_root(id, UPPER, key).is_some(),
-                None => false,
-            };
+            let key = self.node(n).map(|n| n.key);
+            let reached = key.is_some_and(|key| self.reach_root(id, UPPER, key).is_some());
             if reached {
                 self.take_upper(id, code);
             }

@@ -52,7 +52,7 @@ impl Mmu {
             return asid;
         };
         let (id, rejoined) = desc.map_or((NO_SPACE, false), |d| shadow.enter(d, &mut self.generations));
-        self.follow(core);
+        self.follow();
         if rejoined {
             // Its root was made anew, and what the TLB had of it is gone.
             for i in 0..self.contexts.len() {
@@ -60,23 +60,15 @@ impl Mmu {
                     self.inherit(i);
                 }
             }
-            if self.unpublished {
-                self.publish(core);
-            }
+        }
+        if self.unpublished {
+            self.publish(core);
         }
         id
     }
 
     /// Follows what other agents wrote to tables, and carries out all that stores to tables have had as a consequence.
-    #[inline]
-    pub(crate) fn follow(&mut self, core: &mut Core) {
-        self.follow_quietly();
-        if self.unpublished {
-            self.publish(core);
-        }
-    }
-
-    pub(crate) fn follow_quietly(&mut self) {
+    pub(crate) fn follow(&mut self) {
         if let Some(shadow) = &mut self.shadow {
             shadow.follow_others();
             if shadow.has_news() {

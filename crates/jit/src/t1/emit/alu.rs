@@ -33,7 +33,10 @@ fn intcc(cc: Cc) -> IntCC {
 
 /// What a guest block has computed so far on its straight path, by operation, width and operands, constants by value:
 /// guests compute the same address for the load and the store of an element.
-pub(super) type Made = FxHashMap<(Bin, Width, Result<u64, Value>, Result<u64, Value>), Value>;
+pub(super) type Made = FxHashMap<Computation, Value>;
+
+/// See [`Made`].
+type Computation = (Bin, Width, Result<u64, Value>, Result<u64, Value>);
 
 impl<C: Cpu> ClifEmitter<'_, '_, C> {
     /// The low bits of `v` as a value of their own width.
@@ -89,14 +92,20 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
         }
         // Twice the same register is then twice the same value, as where it is tested.
         let mask = u64::MAX >> (64 - from.bits());
-        let key = (Bin::And, Width::W64, Err(a), Ok(mask));
+        self.once((Bin::And, Width::W64, Err(a), Ok(mask)), |e| {
+            let n = e.low(from, a);
+            e.widen(n)
+        })
+    }
+
+    /// What the block has computed already on its straight path, or what `make` does.
+    fn once(&mut self, key: Computation, make: impl FnOnce(&mut Self) -> Value) -> Value {
         if self.straight
             && let Some(&v) = self.made.get(&key)
         {
             return v;
         }
-        let n = self.low(from, a);
-        let v = self.widen(n);
+        let v = make(self);
         if self.straight {
             self.made.insert(key, v);
         }
@@ -164,34 +173,26 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
             Bin::Sdiv => return self.sdiv(w, a, b),
             _ => {}
         }
-        let key = (op, w, self.operand_key(a), self.operand_key(b));
-        if self.straight
-            && let Some(&v) = self.made.get(&key)
-        {
-            return v;
-        }
-        let (x, y) = (self.low(w, a), self.low(w, b));
-        let i = self.b.ins();
-        let r = match op {
-            Bin::Add => i.iadd(x, y),
-            Bin::Sub => i.isub(x, y),
-            Bin::Mul => i.imul(x, y),
-            Bin::And => i.band(x, y),
-            Bin::Or => i.bor(x, y),
-            Bin::Xor => i.bxor(x, y),
-            Bin::Bic => i.band_not(x, y),
-            // CLIF takes shift amounts modulo the width.
-            Bin::Shl => i.ishl(x, y),
-            Bin::Shr => i.ushr(x, y),
-            Bin::Sar => i.sshr(x, y),
-            Bin::Ror => i.rotr(x, y),
-            Bin::Umulh | Bin::Smulh | Bin::Udiv | Bin::Sdiv => unreachable!("returned above"),
-        };
-        let v = self.widen(r);
-        if self.straight {
-            self.made.insert(key, v);
-        }
-        v
+        self.once((op, w, self.operand_key(a), self.operand_key(b)), |e| {
+            let (x, y) = (e.low(w, a), e.low(w, b));
+            let i = e.b.ins();
+            let r = match op {
+                Bin::Add => i.iadd(x, y),
+                Bin::Sub => i.isub(x, y),
+                Bin::Mul => i.imul(x, y),
+                Bin::And => i.band(x, y),
+                Bin::Or => i.bor(x, y),
+                Bin::Xor => i.bxor(x, y),
+                Bin::Bic => i.band_not(x, y),
+                // CLIF takes shift amounts modulo the width.
+                Bin::Shl => i.ishl(x, y),
+                Bin::Shr => i.ushr(x, y),
+                Bin::Sar => i.sshr(x, y),
+                Bin::Ror => i.rotr(x, y),
+                Bin::Umulh | Bin::Smulh | Bin::Udiv | Bin::Sdiv => unreachable!("returned above"),
+            };
+            e.widen(r)
+        })
     }
 
     /// An operand such that equal ones are the same.

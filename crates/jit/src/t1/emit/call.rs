@@ -79,6 +79,15 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
         self.load_core(types::I64, SCRATCH_DATA)
     }
 
+    /// Calls a host function of the core, behind which the registers stand where they stood.
+    pub(super) fn call_thunk(&mut self, f: u64) -> Value {
+        let f = self.imm(f);
+        self.store_core(f, SCRATCH_VA);
+        let core = self.env.core;
+        self.b.ins().call(self.env.aside, &[core]);
+        self.load_core(types::I64, SCRATCH_DATA)
+    }
+
     pub(super) fn emit_ensure(&mut self, ok: Value, h: Helper<C>, [a0, a1, a2]: [Value; 3]) {
         self.check_order();
         self.before_slow_path(!0);

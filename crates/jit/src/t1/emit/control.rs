@@ -11,7 +11,7 @@ use lyrebird_isa::{Core, Cpu, Emit};
 use super::flags::Flags;
 use super::{ClifEmitter, Goes, trusted};
 use crate::t1::chain;
-use crate::t1::flow::{self, ALL_REGS, End, REGISTERS};
+use crate::t1::flow::{self, ALL_REGS, End, FLAGS, REGISTERS};
 use crate::t1::region::{CodePage, RegionExit};
 
 const PC: i32 = offset_of!(Core, pc) as i32;
@@ -36,22 +36,18 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
         self.store_core(self.budget, Self::BUDGET);
     }
 
-    /// Stores an address to [`Core::pc`], whose upper half holds that of the region's head since entry, unless some of
-    /// the region is elsewhere.
+    /// Stores an address to [`Core::pc`].
     fn store_pc(&mut self, pc: u64) {
-        if !self.env.far && pc >> 32 == self.env.pc >> 32 {
-            let low = self.iconst(types::I32, pc);
-            self.store_core(low, PC);
-        } else {
-            let pc = self.imm(pc);
-            self.store_core(pc, PC);
-        }
+        let pc = self.imm(pc);
+        self.store_core(pc, PC);
     }
 
     /// Counts, where the region does.
     pub(in crate::t1) fn count(&mut self) {
-        let Some(at) = self.env.quick else { return };
-        let at = self.imm(at);
+        if !self.env.quick {
+            return;
+        }
+        let at = chain::count(self.b);
         let n = self.b.ins().load(types::I32, trusted(), at, 0);
         let one = self.iconst(types::I32, 1);
         let n = self.b.ins().iadd(n, one);
@@ -72,6 +68,7 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
         self.val = [None; ALL_REGS];
         self.stale = b.live_in & REGISTERS & !b.ssa_in;
         self.dirty = b.dirty_in & REGISTERS;
+        self.aged = 0;
         let flags = match flags {
             Some(state) => state,
             None if b.flags_in => (self.flags_handed_over(), true),
@@ -108,6 +105,14 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
         }
         if b.succ.iter().any(|&(_, to)| to.is_some_and(|j| layout.region.blocks[j].flags_in)) {
             self.hand_flags_over();
+        }
+        let flags = if self.flags_dirty { FLAGS } else { 0 };
+        for j in b.succ.iter().filter_map(|&(_, to)| to) {
+            let next = &layout.region.blocks[j];
+            let handed = if next.inherits == Some(i) { FLAGS } else { 0 };
+            if (self.dirty | flags) & !(next.dirty_in | handed) != 0 {
+                self.fail("leaves what its scan says it has stored");
+            }
         }
         match (b.end, self.goes) {
             (End::Interp, _) => {
@@ -272,13 +277,10 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
 
     /// Fills the blocks of the links.
     pub(in crate::t1) fn finish_links(&mut self) {
-        for (number, (pc, block)) in self.links.clone().into_iter().enumerate() {
+        for (number, (_, block)) in self.links.clone().into_iter().enumerate() {
             self.enter(block);
-            self.budget = self.b.block_params(block)[0];
-            self.store_core(self.budget, Self::BUDGET);
-            let pc = self.imm(pc);
-            self.store_core(pc, PC);
-            chain::follow(self.b, self.env.core, self.env.id, number);
+            let budget = self.b.block_params(block)[0];
+            chain::follow(self.b, self.env.core, budget, number);
         }
     }
 

@@ -12,6 +12,7 @@ use lyrebird_isa::ops::{Bin, Width};
 use lyrebird_isa::{Cond, Core, Cpu, Emit, FlagOp, FlagStyle, Float};
 
 use super::ClifEmitter;
+use crate::t1::flow::FLAGS;
 
 const FLAG_OP: i32 = offset_of!(Core, flag_op) as i32;
 const FLAG_A: i32 = offset_of!(Core, flag_a) as i32;
@@ -26,6 +27,8 @@ pub(in crate::t1) enum Flags {
     Lazy { op: FlagOp, w: Width, a: Value, b: Value },
     /// Of `a op b` where `c`, else a constant.
     Choice { c: Value, op: FlagOp, w: Width, a: Value, b: Value, nzcv: u32 },
+    /// Of a result and its carries, but for C, which is that of the flags in `Core`, whatever they are.
+    ButC { w: Width, r: Value, carries: Value },
     /// A raw word, other bits clear.
     Raw(Value),
     /// Of a comparison of two floating-point scalars.
@@ -37,6 +40,13 @@ pub(in crate::t1) enum Flags {
 /// Whether a condition holds for flags in `Core`; has the signature of helpers.
 extern "C" fn holds_in_core(op: u64, a: u64, b: u64, cond: u64) -> u64 {
     Cond::from_bits(cond as u32).eval(op, a, b) as u64
+}
+
+/// C of the flags in `Core`, as [`FlagOp::Result`] has it; has the signature of helpers.
+extern "C" fn c_in_core(core: u64, _: u64, _: u64, _: u64) -> u64 {
+    // SAFETY: compiled code passes the core it runs on.
+    let core = unsafe { &*(core as *const Core) };
+    Cond::Cs.eval(core.flag_op, core.flag_a, core.flag_b) as u64
 }
 
 /// What the raw word has besides N, Z, C and V, of flags in `Core`; has the signature of helpers.
@@ -53,7 +63,36 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
     pub(super) fn put_flags(&mut self, f: Flags) {
         self.flags = f;
         self.flags_dirty = true;
+        self.aged &= !FLAGS;
         self.wrote = true;
+    }
+
+    /// Sets the flags by a result and its carries without C, which stays.
+    pub(super) fn put_flags_but_c(&mut self, w: Width, r: Value, carries: Value) {
+        // INC and DEC leave C alone, and mostly nobody asks for it before it is set. To find it takes a call where the
+        // flags are not known.
+        if matches!(self.flags, Flags::InCore | Flags::ButC { .. }) {
+            let r = self.uncut(w, r);
+            return self.put_flags(Flags::ButC { w, r, carries });
+        }
+        let c = self.holds(Cond::Cs);
+        let c = self.bool_val(c);
+        let carries = self.emit_bin(Bin::Or, Width::W64, carries, c);
+        self.set_flags(FlagOp::Result, w, r, carries);
+    }
+
+    /// The flags with C. Where they are stored, those in `Core` have the same C before and after.
+    fn with_c(&mut self, w: Width, r: Value, carries: Value) -> Flags {
+        let c = self.call_thunk(c_in_core as *const () as u64);
+        let b = self.emit_bin(Bin::Or, Width::W64, carries, c);
+        Flags::Lazy { op: FlagOp::Result, w, a: r, b }
+    }
+
+    /// Makes all of the flags known that can be without asking `Core`, but for those that are there.
+    fn settle_c(&mut self) {
+        if let Flags::ButC { w, r, carries } = self.flags {
+            self.flags = self.with_c(w, r, carries);
+        }
     }
 
     /// What is known, and whether `Core` does not know it.
@@ -68,10 +107,7 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
 
     /// Stores the flags if `Core` does not know them. Does not note that it now does.
     pub(super) fn store_flags(&mut self) {
-        if !self.flags_dirty {
-            return;
-        }
-        if matches!(self.flags, Flags::InCore) {
+        if !self.flags_dirty || matches!(self.flags, Flags::InCore) {
             return;
         }
         let [op, a, b] = self.words(true);
@@ -96,6 +132,7 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
     /// The three words, with the operands as `Core` keeps them or not `shifted` up.
     pub(super) fn words(&mut self, shifted: bool) -> [Value; 3] {
         let up = |e: &mut Self, w, v| if shifted { e.flag_operand(w, v) } else { v };
+        self.settle_c();
         match self.flags {
             Flags::InCore => {
                 let [op, a, b] = [FLAG_OP, FLAG_A, FLAG_B].map(|offset| self.load_core(types::I64, offset));
@@ -111,6 +148,10 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
                 let (a, b) = (up(self, w, a), up(self, w, b));
                 let (word, zero) = (self.imm(nzcv as u64 & 0xf000_0000), self.imm(0));
                 [self.select(c, op, raw), self.select(c, a, word), self.select(c, b, zero)]
+            }
+            Flags::ButC { .. } => {
+                self.fail("does not know its flags");
+                [self.imm(0); 3]
             }
             Flags::Raw(v) => [self.imm(FlagOp::Raw as u64), v, self.imm(0)],
             Flags::Float { style, f, a, b } => {
@@ -153,7 +194,14 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
         if matches!(c, Cond::Al | Cond::Nv) {
             return self.iconst(types::I8, 1);
         }
+        if matches!(c, Cond::Cs | Cond::Cc | Cond::Hi | Cond::Ls) {
+            self.settle_c();
+        }
         match self.flags {
+            Flags::ButC { w, r, carries } => {
+                let x = self.low(w, r);
+                self.holds_result(c, x, carries)
+            }
             Flags::InCore | Flags::Handed { .. } => {
                 let r = self.ask_core(holds_in_core, c as u64);
                 let zero = self.imm(0);
@@ -430,7 +478,9 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
 
     /// The flags as a raw word.
     pub(super) fn raw_flags(&mut self) -> Value {
+        self.settle_c();
         match self.flags {
+            Flags::ButC { r, .. } => r,
             Flags::InCore | Flags::Handed { .. } => self.ask_core(raw_in_core, 0),
             Flags::Raw(v) => {
                 let m = self.imm(0xf000_0000);
@@ -454,6 +504,7 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
     /// The rest of the raw word.
     pub(super) fn raw_aux(&mut self) -> Value {
         match self.flags {
+            Flags::ButC { w, r, carries } => self.aux_lazy(FlagOp::Result, w, r, carries),
             Flags::InCore | Flags::Handed { .. } => self.ask_core(aux_in_core, 0),
             Flags::Raw(v) => self.aux_bits(v),
             Flags::Lazy { op, w, a, b } => self.aux_lazy(op, w, a, b),

@@ -13,8 +13,6 @@ use lyrebird_isa::{Core, Cpu, Emit, Float, Rmw};
 use super::fp::scalar_type;
 use super::{ClifEmitter, RETIRED_SHIFT, RMW_SHIFT, SCRATCH_DATA, SCRATCH_VA, SCRATCH_WORD, Slow, trusted};
 
-const FAULT: i32 = offset_of!(Core, fault) as i32;
-
 /// log2 of the size of a TLB entry.
 const ENTRY_BITS: u32 = size_of::<TlbEntry>().trailing_zeros();
 
@@ -33,6 +31,14 @@ pub(super) struct Lookup {
     entry: Value,
     /// What its tag has to be.
     page: Value,
+}
+
+/// A load that a store to the same place follows.
+#[derive(Clone, Copy)]
+pub(super) struct Update {
+    va: Value,
+    /// Host address for the store; 0 where it has to go out of line.
+    at: Value,
 }
 
 /// What an access does once the TLB has matched.
@@ -56,7 +62,7 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
         self.access_with(0, access, data, results)
     }
 
-    /// The same with an operation for the thunk.
+    /// The same with an operation for the thunk. Where the load of an update is out of line, it yields 0 besides.
     fn access_with(
         &mut self,
         op: u64,
@@ -67,12 +73,12 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
         self.check_order();
         if self.env.verify {
             self.sync();
-            return Err(self.out_of_line_here(slow, m, op, va, data, results));
+            return Err(self.out_of_line(slow, m, op, va, data, results));
         }
         self.before_slow_path(!0);
         // What may be stored to inline may be loaded from as well.
         let atomic = matches!(slow, Slow::Rmw | Slow::Cas);
-        let write = atomic || matches!(slow, Slow::Store | Slow::StorePair | Slow::Store128);
+        let write = m.update || atomic || matches!(slow, Slow::Store | Slow::StorePair | Slow::Store128);
         // Atomics that are not aligned are nothing that the host has.
         let aligned = if atomic { MemOp { align: m.size, ..m }.aligned() } else { m };
         let Lookup { entry, page, .. } = self.look_up(aligned, va, bytes);
@@ -93,16 +99,36 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
         self.enter(cold);
         let flags = self.flag_state();
         self.store_aside(!0);
-        let (fault, out) = self.out_of_line(slow, m, op, va, data, results);
+        let out = self.out_of_line(slow, m, op, va, data, results);
         self.set_flag_state(flags);
-        let out: Vec<BlockArg> = out.into_iter().map(BlockArg::from).collect();
-        self.b.ins().brif(fault, self.env.fault, &[], merge, &out);
+        let mut out: Vec<BlockArg> = out.into_iter().map(BlockArg::from).collect();
+        if m.update {
+            self.b.append_block_param(merge, types::I64);
+            out.push(BlockArg::from(self.imm(0)));
+        }
+        self.b.ins().jump(merge, &out);
 
         self.enter(fast);
         let addend = offset_of!(TlbEntry, addend) as i32;
         let addend = self.b.ins().load(types::I64, trusted(), entry, addend);
         let at = self.b.ins().iadd(va, addend);
         Ok(Fast { at, merge })
+    }
+
+    /// The check for the store that ends an update: what the load has found still holds, as nothing has been in between.
+    fn access_again(&mut self, u: Update, m: MemOp, v: Value) -> Fast {
+        self.check_order();
+        let [fast, cold, merge] = std::array::from_fn(|_| self.b.create_block());
+        self.b.set_cold_block(cold);
+        self.b.ins().brif(u.at, fast, &[], cold, &[]);
+        self.enter(cold);
+        let flags = self.flag_state();
+        self.store_aside(!0);
+        self.out_of_line(Slow::Store, m, 0, u.va, &[v], &[]);
+        self.set_flag_state(flags);
+        self.b.ins().jump(merge, &[]);
+        self.enter(fast);
+        Fast { at: u.at, merge }
     }
 
     /// Computes where the TLB has an entry for an access, and its tag.
@@ -154,7 +180,7 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
     }
 
     /// Calls a thunk with the exact state of the instruction in `Core`, `data` in the data words of the scratch area.
-    /// Yields whether the guest faulted, and what it found in the data words otherwise.
+    /// Yields what it finds there; where the guest has faulted it does not come back.
     fn out_of_line(
         &mut self,
         slow: Slow,
@@ -163,7 +189,7 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
         va: Value,
         data: &[Value],
         results: &[Type],
-    ) -> (Value, Vec<Value>) {
+    ) -> Vec<Value> {
         self.store_core(va, SCRATCH_VA);
         let word = m.pack() | op << RMW_SHIFT | (self.retired as u64) << RETIRED_SHIFT;
         let word = self.iconst(types::I32, word);
@@ -182,23 +208,6 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
             out.push(self.load_core(t, at));
             at += 8;
         }
-        (self.load_core(types::I64, FAULT), out)
-    }
-
-    /// The same on the straight path, and leaves if the guest faulted.
-    fn out_of_line_here(
-        &mut self,
-        slow: Slow,
-        m: MemOp,
-        op: u64,
-        va: Value,
-        data: &[Value],
-        results: &[Type],
-    ) -> Vec<Value> {
-        let (fault, out) = self.out_of_line(slow, m, op, va, data, results);
-        let go_on = self.b.create_block();
-        self.b.ins().brif(fault, self.env.fault, &[], go_on, &[]);
-        self.enter(go_on);
         out
     }
 
@@ -249,7 +258,13 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
         let out = match self.access((Slow::Load, m, va, m.size.bytes()), &[], &[types::I64]) {
             Ok(f) => {
                 let v = self.read(m.size, f.at, 0);
-                self.merge(&f, &[v])
+                if m.update {
+                    let out = self.merge(&f, &[v, f.at]);
+                    self.updated = Some(Update { va, at: out[1] });
+                    out
+                } else {
+                    self.merge(&f, &[v])
+                }
             }
             Err(out) => out,
         };
@@ -262,7 +277,11 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
 
     pub(super) fn emit_store(&mut self, m: MemOp, va: Value, v: Value) {
         self.before_store(m.order);
-        if let Ok(f) = self.access((Slow::Store, m, va, m.size.bytes()), &[v], &[]) {
+        let stored = match self.updated.take() {
+            Some(u) if u.va == va => Ok(self.access_again(u, m, v)),
+            _ => self.access((Slow::Store, m, va, m.size.bytes()), &[v], &[]),
+        };
+        if let Ok(f) = stored {
             self.write(m.size, f.at, 0, v);
             self.merge(&f, &[]);
         }

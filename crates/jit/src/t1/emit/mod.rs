@@ -118,8 +118,8 @@ pub(super) struct Env {
     pub account: Option<Value>,
     /// All accesses go out of line.
     pub verify: bool,
-    /// Address of the count of a region that is compiled quickly: little code, and what is live is mostly in `Core`.
-    pub quick: Option<u64>,
+    /// The region is compiled quickly, which is little code, and counts.
+    pub quick: bool,
     /// What is called instead of helpers with [`lyrebird_isa::Effects::Sys`].
     pub sys: Option<u64>,
     /// Address of [`crate::t1::SlowPaths::look`].
@@ -128,12 +128,6 @@ pub(super) struct Env {
     pub tso: bool,
     /// Exits to known addresses are links.
     pub chain: bool,
-    /// The region's number.
-    pub id: u64,
-    /// Address of the region's head.
-    pub pc: u64,
-    /// Some of the region's addresses have another upper half.
-    pub far: bool,
 }
 
 /// Compiles the instructions of one region.
@@ -152,6 +146,8 @@ pub struct ClifEmitter<'a, 'f, C: Cpu> {
     stale: Set,
     /// Registers whose value `Core` may not know.
     dirty: Set,
+    /// What was so when somebody might look last, and has not been written since: see [`flow::Block::pass`].
+    aged: Set,
     flags: Flags,
     flags_dirty: bool,
     /// The flags where they are handed over: operation, operands.
@@ -163,6 +159,8 @@ pub struct ClifEmitter<'a, 'f, C: Cpu> {
     loaded: FxHashMap<Value, u32>,
     /// The last look into the TLB in this block.
     looked_up: Option<mem::Lookup>,
+    /// What this instruction has loaded in order to change it.
+    updated: Option<mem::Update>,
     /// Floating-point constants at the start of the function.
     floats: fp::Constants,
     /// The instruction at hand.
@@ -191,6 +189,7 @@ impl<'a, 'f, C: Cpu> ClifEmitter<'a, 'f, C> {
             val: [None; ALL_REGS],
             stale: 0,
             dirty: 0,
+            aged: 0,
             flags: Flags::InCore,
             flags_dirty: false,
             flag_vars: None,
@@ -198,6 +197,7 @@ impl<'a, 'f, C: Cpu> ClifEmitter<'a, 'f, C> {
             straight: false,
             loaded: FxHashMap::default(),
             looked_up: None,
+            updated: None,
             floats: Default::default(),
             pc: 0,
             retired: 0,
@@ -216,6 +216,7 @@ impl<'a, 'f, C: Cpu> ClifEmitter<'a, 'f, C> {
         self.retired = retired;
         self.wrote = false;
         self.raises = false;
+        self.updated = None;
         self.goes = Goes::Next;
     }
 
@@ -301,6 +302,7 @@ impl<'a, 'f, C: Cpu> ClifEmitter<'a, 'f, C> {
         self.val[i] = Some(v);
         self.stale &= !(1 << i);
         self.dirty |= 1 << i;
+        self.aged &= !(1 << i);
         self.wrote = true;
     }
 
@@ -324,7 +326,8 @@ impl<'a, 'f, C: Cpu> ClifEmitter<'a, 'f, C> {
     /// Before something that may fault or look on a slow path, which is going to [`Self::store_aside`].
     fn before_slow_path(&mut self, shows: Set) {
         if !self.loops {
-            self.bring_up_to_date(shows);
+            self.bring_up_to_date(shows & self.aged);
+            self.aged |= shows & (self.dirty | if self.flags_dirty { FLAGS } else { 0 });
         }
     }
 
@@ -341,7 +344,7 @@ impl<'a, 'f, C: Cpu> ClifEmitter<'a, 'f, C> {
     /// On a slow path: brings `Core` up to date, without effect on what is known where the path ends.
     fn store_aside(&mut self, shows: Set) {
         self.store_regs(self.dirty & shows);
-        if shows & FLAGS != 0 {
+        if shows & FLAGS != 0 && self.flags_dirty {
             let straight = std::mem::replace(&mut self.straight, false);
             let flags = self.flags;
             self.flags = self.sunk_flags();
@@ -420,6 +423,9 @@ impl<C: Cpu> Emit for ClifEmitter<'_, '_, C> {
         let op = self.imm(pack_op(op, w));
         let [op, a, b] = std::array::from_fn(|i| self.b.ins().select(same, old[i], [op, a, b][i]));
         self.put_flags(Flags::Handed { op, a, b });
+    }
+    fn set_flags_but_c(&mut self, w: Width, r: Value, carries: Value) {
+        self.put_flags_but_c(w, r, carries);
     }
     fn set_nzcv(&mut self, v: Value) {
         let mask = self.imm(lyrebird_isa::flags::RAW);

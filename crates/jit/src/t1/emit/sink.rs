@@ -59,6 +59,7 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
         match self.flags {
             Flags::Lazy { op, w, a, b } => Flags::Lazy { op, w, a: self.sunk(a), b: self.sunk(b) },
             Flags::Raw(v) => Flags::Raw(self.sunk(v)),
+            Flags::ButC { w, r, carries } => Flags::ButC { w, r: self.sunk(r), carries: self.sunk(carries) },
             known => known,
         }
     }
@@ -70,8 +71,7 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
             return v;
         }
         let mut copies: FxHashMap<Value, Value> = FxHashMap::default();
-        for old in order {
-            let Some(mut data) = operation(&self.b.func.dfg, old) else { return v };
+        for (old, mut data) in order {
             for x in operands(&mut data) {
                 *x = copies.get(x).copied().unwrap_or(*x);
             }
@@ -88,8 +88,8 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
     }
 
     /// Collects what computes `v`, operands first. False where that is too much.
-    fn collect(&self, v: Value, order: &mut Vec<Value>) -> bool {
-        if order.contains(&v) || self.val.contains(&Some(v)) {
+    fn collect(&self, v: Value, order: &mut Vec<(Value, InstructionData)>) -> bool {
+        if order.iter().any(|(old, _)| *old == v) || self.val.contains(&Some(v)) {
             return true;
         }
         let Some(mut data) = operation(&self.b.func.dfg, v) else { return true };
@@ -97,7 +97,7 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
         if !args.into_iter().all(|x| self.collect(x, order)) || order.len() >= MOST {
             return false;
         }
-        order.push(v);
+        order.push((v, data));
         true
     }
 }

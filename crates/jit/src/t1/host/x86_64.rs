@@ -5,19 +5,30 @@
 //! exit ([`exit`]): [`strip`] lets a function begin behind its prologue, and jump before its epilogues. What a function
 //! keeps on the stack it addresses upwards from RSP.
 
+use std::ops::Range;
+
 /// Bytes of stack that regions share.
 const FRAME: u32 = 4096;
 
 /// What is taken off RSP behind the saved registers: the frame is 16-byte aligned.
 const DOWN: u32 = FRAME + 8;
 
-/// `enter(core, code)`, for callers with the host's convention: makes the frame, goes to `code` with `core`, and returns
-/// what [`exit`] says. Regions need not keep any register.
-pub fn enter() -> Vec<u8> {
-    // push rbx, rbp, r12 to r15; sub rsp, imm32; jmp rsi
+/// Appends an instruction's displacement from RDI, in one byte.
+fn at_core(b: &mut Vec<u8>, offset: u32) {
+    debug_assert!(offset < 128, "among the first of the core's fields");
+    b.push(offset as u8);
+}
+
+/// `enter(core)` with the address of a function in RAX, for callers with the host's convention: makes the frame, goes to
+/// the function with the core and what stands at offset `budget` in it, and returns what [`exit`] says. Regions need not
+/// keep any register.
+pub fn enter(budget: u32) -> Vec<u8> {
+    // push rbx, rbp, r12 to r15; sub rsp, imm32; mov rsi, [rdi + budget]; jmp rax
     let mut b = vec![0x53, 0x55, 0x41, 0x54, 0x41, 0x55, 0x41, 0x56, 0x41, 0x57, 0x48, 0x81, 0xec];
     b.extend(DOWN.to_le_bytes());
-    b.extend([0xff, 0xe6]);
+    b.extend([0x48, 0x8b, 0x77]);
+    at_core(&mut b, budget);
+    b.extend([0xff, 0xe0]);
     b
 }
 
@@ -30,77 +41,152 @@ pub fn exit() -> Vec<u8> {
     b
 }
 
-/// The same for a fixed `why`.
-pub fn exit_with(why: u32) -> Vec<u8> {
-    // mov esi, imm32
-    let mut b = vec![0xbe];
+/// `exit_at(core, budget, pc)`, jumped to: returns a fixed `why`, with budget and address at those offsets in the core.
+pub fn exit_at(why: u32, budget: u32, pc: u32) -> Vec<u8> {
+    // mov [rdi + budget], rsi; mov [rdi + pc], rdx; mov esi, imm32
+    let mut b = vec![0x48, 0x89, 0x77];
+    at_core(&mut b, budget);
+    b.extend([0x48, 0x89, 0x57]);
+    at_core(&mut b, pc);
+    b.push(0xbe);
     b.extend(why.to_le_bytes());
     b.extend(exit());
     b
 }
 
-/// `jump(core, code)`, jumped to: goes to `code`. Each branch of a guest gets its own, so that the host can predict it.
-pub fn jump() -> Vec<u8> {
-    vec![0xff, 0xe6]
-}
-
-/// Bytes in front of a region's function.
-pub const FRONT: usize = 96;
-
-/// What stands in front of the function at `function`, at address `at`.
-///
-/// First, for callers with the host's convention, `front(core)`: enters the function. Behind it,
-/// [`CHECKED`] bytes further, where regions on other pages jump to: goes to the function if the mapping of code is known
-/// by the number that [`stamp`] has put here, or if the inline TLB maps `page` for execution to the host page that it was
-/// compiled from; else to `fetch`. A TLB is given by the offsets of its table's address in the core, and of the page's tag
-/// and addend in the table.
-pub fn front(at: u64, function: u64, enter: u64, fetch: u64, check: &Check) -> [u8; FRONT] {
-    let mut b = Vec::with_capacity(FRONT);
-    let jump = |b: &mut Vec<u8>, opcode: &[u8], to: u64| {
-        b.extend(opcode);
+/// What compiled code calls for `thunk(core)`, which keeps all registers, at address `at`: returns only if the fault at
+/// that offset in the core is none, else leaves by `exit` with `why`.
+pub fn guard(at: u64, thunk: u64, fault: u32, exit: u64, why: u32) -> [u8; GUARD] {
+    let mut b = Vec::with_capacity(GUARD);
+    let go = |b: &mut Vec<u8>, opcode: u8, to: u64| {
+        b.push(opcode);
         let rel = to.wrapping_sub(at + b.len() as u64 + 4) as u32;
         b.extend(rel.to_le_bytes());
     };
-    // mov rsi, imm64; jmp enter
-    b.extend([0x48, 0xbe]);
-    b.extend(function.to_le_bytes());
-    jump(&mut b, &[0xe9], enter);
-    b.resize(CHECKED, 0xcc);
+    // sub rsp, 8; call thunk; add rsp, 8
+    b.extend([0x48, 0x83, 0xec, 8]);
+    go(&mut b, 0xe8, thunk);
+    b.extend([0x48, 0x83, 0xc4, 8]);
+    // cmp qword [rdi + fault], 0; jne over; ret
+    b.extend([0x48, 0x83, 0x7f]);
+    at_core(&mut b, fault);
+    b.extend([0, 0x75, 1, 0xc3]);
+    // over: add rsp, 8; mov esi, imm32; jmp exit
+    b.extend([0x48, 0x83, 0xc4, 8, 0xbe]);
+    b.extend(why.to_le_bytes());
+    go(&mut b, 0xe9, exit);
+    let mut guard = [0; GUARD];
+    guard.copy_from_slice(&b);
+    guard
+}
+
+/// Bytes of a [`guard`].
+pub const GUARD: usize = 35;
+
+/// `jump(core, budget, pc, code)`, jumped to: goes to `code`. Each branch of a guest gets its own, so that the host can
+/// predict it.
+pub fn jump() -> Vec<u8> {
+    vec![0xff, 0xe1]
+}
+
+/// Where a link leads at first: goes on with `pc` and `name` behind core and budget. The displacement of its jump is its
+/// last four bytes.
+pub fn link_stub(pc: u64, name: u64) -> Vec<u8> {
+    let mut b = Vec::with_capacity(25);
+    for (register, value) in [(0xba, pc), (0xb9, name)] {
+        match u32::try_from(value) {
+            // mov edx or ecx, imm32, which clears the upper half
+            Ok(value) => {
+                b.push(register);
+                b.extend(value.to_le_bytes());
+            }
+            // mov rdx or rcx, imm64
+            Err(_) => {
+                b.extend([0x48, register]);
+                b.extend(value.to_le_bytes());
+            }
+        }
+    }
+    b.extend([0xe9, 0, 0, 0, 0]);
+    b
+}
+
+/// Bytes in front of a region's function: [`front`] and [`check`].
+pub const LEAD: usize = 32;
+
+/// Bytes in front of a function where regions on other pages jump to: those of [`check`].
+pub const CHECKED: usize = 17;
+
+/// How far in front of a function the four bytes are that [`stamp`] makes. Those it begins with match no number.
+pub const STAMP: usize = 10;
+
+/// Appends a jump.
+fn jump_to(b: &mut Vec<u8>, at: u64, opcode: &[u8], to: u64) {
+    b.extend(opcode);
+    let rel = to.wrapping_sub(at + b.len() as u64 + 4) as u32;
+    b.extend(rel.to_le_bytes());
+}
+
+/// What stands in front of the function behind it, at address `at`.
+///
+/// First, for callers with the host's convention, `front(core)`: enters the function. Behind it, [`CHECKED`] bytes in front
+/// of the function, where regions on other pages jump to: goes on to the function if the mapping of code is known by the
+/// number that [`stamp`] has put here, else to `recheck`.
+pub fn front(at: u64, enter: u64, recheck: u64, check: &Check) -> [u8; LEAD] {
+    let mut b = Vec::with_capacity(LEAD);
+    // mov rax, imm64; jmp enter
+    b.extend([0x48, 0xb8]);
+    b.extend((at + LEAD as u64).to_le_bytes());
+    jump_to(&mut b, at, &[0xe9], enter);
+    debug_assert_eq!(b.len(), LEAD - CHECKED, "the check begins here");
     // The number of the lower half is bits 16 to 39, that of the upper one bits 40 to 63.
     let (byte, shift) = if check.page >> 63 == 0 { (2, [0xc1, 0xe0, 8]) } else { (4, [0xc1, 0xe8, 8]) };
-    // mov eax, [rdi + ctx + byte]; shl or shr eax, 8; cmp eax, imm32; je function
-    b.extend([0x8b, 0x87]);
-    b.extend((check.ctx + byte).to_le_bytes());
+    // mov eax, [rdi + ctx + byte]; shl or shr eax, 8; cmp eax, imm32; jne recheck
+    b.extend([0x8b, 0x47]);
+    at_core(&mut b, check.ctx + byte);
     b.extend(shift);
     b.push(0x3d);
-    debug_assert_eq!(b.len(), STAMP, "the number is compared here");
+    debug_assert_eq!(b.len(), LEAD - STAMP, "the number is compared here");
     b.extend(u32::MAX.to_le_bytes());
-    jump(&mut b, &[0x0f, 0x84], function);
-    // mov rax, [rdi + tlb]
-    b.extend([0x48, 0x8b, 0x87]);
-    b.extend(check.tlb.to_le_bytes());
-    for (value, offset) in [(check.page, check.exec), (check.addend, check.addend_at)] {
-        // mov rcx, imm64; cmp [rax + offset], rcx; jne fetch
-        b.extend([0x48, 0xb9]);
-        b.extend(value.to_le_bytes());
-        b.extend([0x48, 0x39, 0x88]);
-        b.extend(offset.to_le_bytes());
-        jump(&mut b, &[0x0f, 0x85], fetch);
-    }
-    jump(&mut b, &[0xe9], function);
-    b.resize(FRONT, 0xcc);
-    let mut front = [0; FRONT];
+    jump_to(&mut b, at, &[0x0f, 0x85], recheck);
+    let mut front = [0; LEAD];
     front.copy_from_slice(&b);
     front
 }
 
-/// Where in [`front`] the checked entry is.
-pub const CHECKED: usize = 16;
+/// Bytes of [`recheck`].
+pub const RECHECK: usize = 61;
 
-/// Where in [`front`] the four bytes are that [`stamp`] makes. Those it begins with match no number.
-pub const STAMP: usize = CHECKED + 10;
+/// Goes to `function` if the inline TLB maps the page for execution to the host page that it was compiled from; else to
+/// `fetch`, an [`exit_at`]. A TLB is given by the offsets of its table's address in the core, and of the page's tag and
+/// addend in the table.
+pub fn recheck(at: u64, function: u64, fetch: u64, check: &Check) -> [u8; RECHECK] {
+    let mut b = Vec::with_capacity(RECHECK);
+    // mov rax, [rdi + tlb]
+    b.extend([0x48, 0x8b, 0x47]);
+    at_core(&mut b, check.tlb);
+    let compare = |b: &mut Vec<u8>, value: u64, offset: u32| {
+        // mov rcx, imm64; cmp [rax + offset], rcx
+        b.extend([0x48, 0xb9]);
+        b.extend(value.to_le_bytes());
+        b.extend([0x48, 0x39, 0x88]);
+        b.extend(offset.to_le_bytes());
+    };
+    compare(&mut b, check.page, check.exec);
+    // jne over the next comparison and jump
+    b.extend([0x75, 23]);
+    compare(&mut b, check.addend, check.addend_at);
+    jump_to(&mut b, at, &[0x0f, 0x84], function);
+    // mov rdx, imm64; jmp fetch
+    b.extend([0x48, 0xba]);
+    b.extend(check.pc.to_le_bytes());
+    jump_to(&mut b, at, &[0xe9], fetch);
+    let mut recheck = [0; RECHECK];
+    recheck.copy_from_slice(&b);
+    recheck
+}
 
-/// What a front compares with where the mapping of the half of the addresses that `page` is in has that number, which is
+/// What a [`front`] compares with where the mapping of the half of the addresses that `page` is in has that number, which is
 /// 24 bits wide.
 pub fn stamp(page: u64, number: u32) -> u32 {
     if page >> 63 == 0 { number << 8 } else { number }
@@ -117,7 +203,9 @@ pub struct Check {
     pub exec: u32,
     /// Offset of the page's addend in the TLB.
     pub addend_at: u32,
-    /// Virtual address of the page.
+    /// Virtual address of the region's head.
+    pub pc: u64,
+    /// Virtual address of its page.
     pub page: u64,
     /// Its addend as it has to be.
     pub addend: u64,
@@ -132,6 +220,9 @@ pub enum ShapeError {
     /// A tail call does.
     #[error("unknown epilogue")]
     Epilogue,
+    /// Something else.
+    #[error("unknown instruction")]
+    Code,
     /// It wants more stack than regions have.
     #[error("a frame of {0} bytes")]
     Frame(u32),
@@ -153,8 +244,8 @@ fn save(code: &[u8]) -> Option<usize> {
 }
 
 /// Takes the frame away from a function; `calls` are the offsets of the displacements of its tail calls, and are moved
-/// to where those are now. Returns the offset at which the function begins.
-pub fn strip(code: &mut [u8], calls: &mut [usize]) -> Result<usize, ShapeError> {
+/// to where those are now. Returns what is never reached, the prologue first.
+pub fn strip(code: &mut [u8], calls: &mut [usize]) -> Result<Vec<Range<usize>>, ShapeError> {
     // push rbp; mov rbp, rsp
     const SETUP: [u8; 4] = [0x55, 0x48, 0x89, 0xe5];
     // mov rsp, rbp; pop rbp; jmp
@@ -183,6 +274,7 @@ pub fn strip(code: &mut [u8], calls: &mut [usize]) -> Result<usize, ShapeError> 
         entry += len;
     }
     epilogue.extend(add.iter().chain(&RESTORE));
+    let mut dead: Vec<Range<usize>> = std::iter::once(0..entry).collect();
     for site in calls {
         let start = site.checked_sub(epilogue.len()).ok_or(ShapeError::Epilogue)?;
         if code[start..*site] != epilogue {
@@ -193,8 +285,10 @@ pub fn strip(code: &mut [u8], calls: &mut [usize]) -> Result<usize, ShapeError> 
         code[start] = 0xe9;
         code[start + 5..end].fill(0xcc);
         *site = start + 1;
+        dead.push(start + 5..end);
     }
-    Ok(entry)
+    dead.sort_unstable_by_key(|d| d.start);
+    Ok(dead)
 }
 
 #[cfg(test)]
@@ -207,7 +301,7 @@ mod tests {
         let mut code = vec![0x55, 0x48, 0x89, 0xe5, 0x48, 0x83, 0xec, 32, 0x90];
         code.extend([0x48, 0x83, 0xc4, 32, 0x48, 0x89, 0xec, 0x5d, 0xe9, 1, 2, 3, 4]);
         let mut calls = [code.len() - 4];
-        assert_eq!(strip(&mut code, &mut calls).expect("the known form"), 8);
+        assert_eq!(strip(&mut code, &mut calls).expect("the known form"), [0..8, 14..code.len()]);
         assert_eq!((code[9], calls[0]), (0xe9, 10));
         assert!(code[14..].iter().all(|b| *b == 0xcc));
     }
@@ -221,7 +315,7 @@ mod tests {
         code.extend([0x48, 0x8b, 0x1c, 0x24, 0x4c, 0x8b, 0x64, 0x24, 8]);
         code.extend([0x48, 0x83, 0xc4, 32, 0x48, 0x89, 0xec, 0x5d, 0xe9, 1, 2, 3, 4]);
         let mut calls = [code.len() - 4];
-        assert_eq!(strip(&mut code, &mut calls).expect("the known form"), 17);
+        assert_eq!(strip(&mut code, &mut calls).expect("the known form"), [0..17, 23..code.len()]);
         assert_eq!((code[18], calls[0]), (0xe9, 19));
         // A register that is not kept is none of the prologue's.
         assert_eq!(save(&[0x48, 0x89, 0x3c, 0x24]), None);
