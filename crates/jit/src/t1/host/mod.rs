@@ -23,9 +23,14 @@ impl CodeMemory {
     /// # Errors
     /// The host's.
     pub fn new(len: usize) -> io::Result<CodeMemory> {
-        if let Ok(rw) = map_once(len) {
-            return Ok(CodeMemory { rw, rx: None });
+        match map_once(len) {
+            Ok(rw) => Ok(CodeMemory { rw, rx: None }),
+            Err(_) => CodeMemory::twice(len),
         }
+    }
+
+    /// Maps `len` bytes at two addresses.
+    fn twice(len: usize) -> io::Result<CodeMemory> {
         let file = memory_file(len as u64)?;
         // SAFETY: the file is ours alone and unlinked; nobody truncates it.
         let rw = unsafe { MmapOptions::new().len(len).map_mut(&file) }?;
@@ -184,3 +189,23 @@ pub use x86_64::{
     CHECKED, Check, GUARD, LEAD, RECHECK, STAMP, ShapeError, enter, exit, exit_at, front, guard, jump,
     link_stub, recheck, stamp, strip,
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn code_runs_from_either_memory() {
+        for memory in [CodeMemory::new(1 << 16), CodeMemory::twice(1 << 16)] {
+            let mut memory = memory.expect("memory");
+            // mov eax, 42; ret
+            memory.bytes_mut()[..6].copy_from_slice(&[0xb8, 42, 0, 0, 0, 0xc3]);
+            assert_eq!((memory.len(), memory.bytes()[5]), (1 << 16, 0xc3));
+            // SAFETY: the bytes above are such a function.
+            let f = unsafe { std::mem::transmute::<*const u8, extern "C" fn() -> u32>(memory.entry()) };
+            assert_eq!(f(), 42);
+        }
+        assert_eq!(CodeMemory::twice(16 << 20).expect("memory").lead(), 0);
+    }
+}
