@@ -71,6 +71,10 @@ pub trait Emit: Sized {
     fn set_flags_unless(&mut self, same: Self::Bool, op: FlagOp, w: Width, a: Self::Val, b: Self::Val);
     /// As [`Emit::set_flags`] with [`FlagOp::Result`], but that C stays: the result, and the carries without it.
     fn set_flags_but_c(&mut self, w: Width, r: Self::Val, carries: Self::Val) {
+        self.set_flags_with_c(w, r, carries);
+    }
+    /// What [`Emit::set_flags_but_c`] does where it does not know better.
+    fn set_flags_with_c(&mut self, w: Width, r: Self::Val, carries: Self::Val) {
         let c = self.cond(Cond::Cs);
         let c = self.bool_val(c);
         let carries = self.bin(Bin::Or, Width::W64, carries, c);

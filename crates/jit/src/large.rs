@@ -25,8 +25,9 @@ impl LargeMemory {
     /// # Panics
     /// If `len` is 0, or more than an address can reach.
     pub fn new(len: usize) -> LargeMemory {
-        assert!(0 < len && len <= isize::MAX as usize - LARGE_PAGE, "memory of {len} bytes");
-        let layout = Layout::from_size_align(len, LARGE_PAGE).unwrap_or(Layout::new::<u8>());
+        let Some(layout) = Layout::from_size_align(len, LARGE_PAGE).ok().filter(|l| l.size() > 0) else {
+            panic!("memory of {len} bytes")
+        };
         // SAFETY: the layout has a size.
         let Some(at) = NonNull::new(unsafe { alloc(layout) }) else { handle_alloc_error(layout) };
         advise_large_pages(at, len);

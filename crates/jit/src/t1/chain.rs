@@ -7,7 +7,7 @@ use std::mem::offset_of;
 
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
-    AbiParam, Block, BlockArg, ExtFuncData, ExternalName, FuncRef, Function, GlobalValueData, InstBuilder,
+    AbiParam, Block, ExtFuncData, ExternalName, FuncRef, Function, GlobalValueData, InstBuilder,
     MemFlagsData, SigRef, Signature, UserExternalName, Value, types,
 };
 use cranelift_codegen::isa::CallConv;
@@ -161,36 +161,27 @@ fn begin<const N: usize>(b: &mut FunctionBuilder<'_>) -> [Value; N] {
     std::array::from_fn(|i| b.block_params(first)[i])
 }
 
-/// Stores where the guest is.
-fn store_place(b: &mut FunctionBuilder<'_>, core: Value, pc: Value, budget: Value) {
-    let trusted = MemFlagsData::trusted();
-    b.ins().store(trusted, pc, core, offset_of!(Core, pc) as i32);
-    b.ins().store(trusted, budget, core, offset_of!(Core, budget) as i32);
-}
-
 /// Builds `tail fn(core: *mut Core, budget, pc, link: u64)`, which links lead to as long as there is nothing else: leaves
 /// with [`RegionExit::Link`] where the jump cache knows a region at `pc`, else with [`RegionExit::Next`].
 pub fn build_link(func: &mut Function, context: &mut FunctionBuilderContext, host: Host, out: u64) {
     let mut builder = FunctionBuilder::new(func, context);
     let b = &mut builder;
     let [core, budget, pc, link] = begin(b);
-    let (found, missed, ret) = (b.create_block(), b.create_block(), b.create_block());
-    b.append_block_param(ret, types::I64);
-    store_place(b, core, pc, budget);
+    let (found, missed) = (b.create_block(), b.create_block());
     let code = probe(b, core, pc, missed);
     let out = b.ins().iconst(types::I64, out as i64);
     let region = b.ins().icmp(IntCC::NotEqual, code, out);
     b.ins().brif(region, found, &[], missed, &[]);
     b.switch_to_block(found);
-    b.ins().store(MemFlagsData::trusted(), link, core, offset_of!(Core, link) as i32);
+    for (value, offset) in
+        [(pc, offset_of!(Core, pc)), (budget, offset_of!(Core, budget)), (link, offset_of!(Core, link))]
+    {
+        b.ins().store(MemFlagsData::trusted(), value, core, offset as i32);
+    }
     let code = b.ins().iconst(types::I64, RegionExit::Link as i64);
-    b.ins().jump(ret, &[BlockArg::from(code)]);
-    b.switch_to_block(missed);
-    let code = b.ins().iconst(types::I64, RegionExit::Next as i64);
-    b.ins().jump(ret, &[BlockArg::from(code)]);
-    b.switch_to_block(ret);
-    let code = b.block_params(ret)[0];
     leave(b, core, code);
+    b.switch_to_block(missed);
+    go(b, FUNCTIONS, OUT, &[core, budget, pc]);
     b.seal_all_blocks();
     builder.finalize(host.frontend);
 }

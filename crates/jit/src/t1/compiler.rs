@@ -326,7 +326,7 @@ impl<C: Cpu> Compiler<C> {
         }
         let dump = request.dump.then(|| {
             let dump = Dump::of::<C>(&self.context, &region, request, &code.moved);
-            Box::new(Dump { host: code.code.bytes().to_vec(), base: code.code.entry() as u64, ..dump })
+            Box::new(Dump { host: code.code.bytes(), base: code.code.entry() as u64, ..dump })
         });
         Ok((code, dump, region.insns() as u32))
     }

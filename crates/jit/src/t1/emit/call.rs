@@ -68,18 +68,16 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
     /// Calls a helper with [`Effects::Fp`] in a cold block, behind which the registers stand where they stood.
     pub(super) fn call_aside(&mut self, h: Helper<C>, [a0, a1, a2]: [Value; 3]) -> Value {
         self.store_aside(VECTORS);
-        let f = self.imm(h.f as *const () as u64);
-        for (v, offset) in [(f, SCRATCH_VA), (a2, SCRATCH_WORD), (a0, SCRATCH_DATA), (a1, SCRATCH_DATA + 8)] {
+        for (v, offset) in [(a2, SCRATCH_WORD), (a0, SCRATCH_DATA), (a1, SCRATCH_DATA + 8)] {
             self.store_core(v, offset);
         }
         self.account(Work::Helper);
-        let core = self.env.core;
-        self.b.ins().call(self.env.aside, &[core]);
+        let r = self.call_thunk(h.f as *const () as u64);
         self.account(Work::T1);
-        self.load_core(types::I64, SCRATCH_DATA)
+        r
     }
 
-    /// Calls a host function of the core, behind which the registers stand where they stood.
+    /// Calls a host function of the core and what is in the scratch area, behind which the registers stand where they stood.
     pub(super) fn call_thunk(&mut self, f: u64) -> Value {
         let f = self.imm(f);
         self.store_core(f, SCRATCH_VA);

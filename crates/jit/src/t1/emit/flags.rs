@@ -75,10 +75,7 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
             let r = self.uncut(w, r);
             return self.put_flags(Flags::ButC { w, r, carries });
         }
-        let c = self.holds(Cond::Cs);
-        let c = self.bool_val(c);
-        let carries = self.emit_bin(Bin::Or, Width::W64, carries, c);
-        self.set_flags(FlagOp::Result, w, r, carries);
+        self.set_flags_with_c(w, r, carries);
     }
 
     /// The flags with C. Where they are stored, those in `Core` have the same C before and after.

@@ -95,12 +95,8 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
         self.b.set_cold_block(cold);
         self.b.ins().brif(hit, fast, &[], cold, &[]);
 
-        // What is on the way to `Core` goes there only if somebody looks.
         self.enter(cold);
-        let flags = self.flag_state();
-        self.store_aside(!0);
-        let out = self.out_of_line(slow, m, op, va, data, results);
-        self.set_flag_state(flags);
+        let out = self.out_of_line_aside(slow, m, op, va, data, results);
         let mut out: Vec<BlockArg> = out.into_iter().map(BlockArg::from).collect();
         if m.update {
             self.b.append_block_param(merge, types::I64);
@@ -122,10 +118,7 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
         self.b.set_cold_block(cold);
         self.b.ins().brif(u.at, fast, &[], cold, &[]);
         self.enter(cold);
-        let flags = self.flag_state();
-        self.store_aside(!0);
-        self.out_of_line(Slow::Store, m, 0, u.va, &[v], &[]);
-        self.set_flag_state(flags);
+        self.out_of_line_aside(Slow::Store, m, 0, u.va, &[v], &[]);
         self.b.ins().jump(merge, &[]);
         self.enter(fast);
         Fast { at: u.at, merge }
@@ -208,6 +201,23 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
             out.push(self.load_core(t, at));
             at += 8;
         }
+        out
+    }
+
+    /// The same on a slow path: what is on the way to `Core` goes there only if somebody looks.
+    fn out_of_line_aside(
+        &mut self,
+        slow: Slow,
+        m: MemOp,
+        op: u64,
+        va: Value,
+        data: &[Value],
+        results: &[Type],
+    ) -> Vec<Value> {
+        let flags = self.flag_state();
+        self.store_aside(!0);
+        let out = self.out_of_line(slow, m, op, va, data, results);
+        self.set_flag_state(flags);
         out
     }
 

@@ -323,14 +323,6 @@ impl<'a, 'f, C: Cpu> ClifEmitter<'a, 'f, C> {
         }
     }
 
-    /// Before something that may fault or look on a slow path, which is going to [`Self::store_aside`].
-    fn before_slow_path(&mut self, shows: Set) {
-        if !self.loops {
-            self.bring_up_to_date(shows & self.aged);
-            self.aged |= shows & (self.dirty | if self.flags_dirty { FLAGS } else { 0 });
-        }
-    }
-
     /// Brings `Core` up to date, which then is known.
     fn bring_up_to_date(&mut self, shows: Set) {
         self.store_regs(self.dirty & shows);
@@ -338,19 +330,6 @@ impl<'a, 'f, C: Cpu> ClifEmitter<'a, 'f, C> {
         if shows & FLAGS != 0 {
             self.store_flags();
             self.flags_dirty = false;
-        }
-    }
-
-    /// On a slow path: brings `Core` up to date, without effect on what is known where the path ends.
-    fn store_aside(&mut self, shows: Set) {
-        self.store_regs(self.dirty & shows);
-        if shows & FLAGS != 0 && self.flags_dirty {
-            let straight = std::mem::replace(&mut self.straight, false);
-            let flags = self.flags;
-            self.flags = self.sunk_flags();
-            self.store_flags();
-            self.flags = flags;
-            self.straight = straight;
         }
     }
 

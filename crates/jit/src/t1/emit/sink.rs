@@ -10,6 +10,7 @@ use rustc_hash::FxHashMap;
 
 use super::ClifEmitter;
 use super::flags::Flags;
+use crate::t1::flow::{FLAGS, Set};
 
 /// Operations copied for one value at most; what takes more stays where it is.
 const MOST: usize = 24;
@@ -54,8 +55,29 @@ fn operands(data: &mut InstructionData) -> &mut [Value] {
 }
 
 impl<C: Cpu> ClifEmitter<'_, '_, C> {
+    /// Before something that may fault or look on a slow path, which is going to [`Self::store_aside`].
+    pub(super) fn before_slow_path(&mut self, shows: Set) {
+        if !self.loops {
+            self.bring_up_to_date(shows & self.aged);
+            self.aged |= shows & (self.dirty | if self.flags_dirty { FLAGS } else { 0 });
+        }
+    }
+
+    /// On a slow path: brings `Core` up to date, without effect on what is known where the path ends.
+    pub(super) fn store_aside(&mut self, shows: Set) {
+        self.store_regs(self.dirty & shows);
+        if shows & FLAGS != 0 && self.flags_dirty {
+            let straight = std::mem::replace(&mut self.straight, false);
+            let flags = self.flags;
+            self.flags = self.sunk_flags();
+            self.store_flags();
+            self.flags = flags;
+            self.straight = straight;
+        }
+    }
+
     /// The flags as they are, their operands or word computed anew here if that takes more than one operation.
-    pub(super) fn sunk_flags(&mut self) -> Flags {
+    fn sunk_flags(&mut self) -> Flags {
         match self.flags {
             Flags::Lazy { op, w, a, b } => Flags::Lazy { op, w, a: self.sunk(a), b: self.sunk(b) },
             Flags::Raw(v) => Flags::Raw(self.sunk(v)),

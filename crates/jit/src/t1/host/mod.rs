@@ -5,8 +5,6 @@ use std::io;
 use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
-use memmap2::Advice;
 use memmap2::{Mmap, MmapMut, MmapOptions};
 
 /// Memory for compiled code: written at one address and executed at the same or another one.
@@ -89,8 +87,9 @@ pub const LARGE_PAGE: usize = 2 << 20;
 fn map_once(len: usize) -> io::Result<MmapMut> {
     use rustix::mm::{MprotectFlags, mprotect};
     let mut map = MmapOptions::new().len(len).map_anon()?;
-    // Only a hint.
-    let _ = map.advise(Advice::HugePage);
+    if let Some(at) = NonNull::new(map.as_mut_ptr()) {
+        advise_large_pages(at, len);
+    }
     let all = MprotectFlags::READ | MprotectFlags::WRITE | MprotectFlags::EXEC;
     // SAFETY: the range is the mapping's, and what it may be accessed for only grows.
     unsafe { mprotect(map.as_mut_ptr().cast(), len, all) }?;

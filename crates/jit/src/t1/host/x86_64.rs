@@ -58,14 +58,9 @@ pub fn exit_at(why: u32, budget: u32, pc: u32) -> Vec<u8> {
 /// that offset in the core is none, else leaves by `exit` with `why`.
 pub fn guard(at: u64, thunk: u64, fault: u32, exit: u64, why: u32) -> [u8; GUARD] {
     let mut b = Vec::with_capacity(GUARD);
-    let go = |b: &mut Vec<u8>, opcode: u8, to: u64| {
-        b.push(opcode);
-        let rel = to.wrapping_sub(at + b.len() as u64 + 4) as u32;
-        b.extend(rel.to_le_bytes());
-    };
     // sub rsp, 8; call thunk; add rsp, 8
     b.extend([0x48, 0x83, 0xec, 8]);
-    go(&mut b, 0xe8, thunk);
+    jump_to(&mut b, at, &[0xe8], thunk);
     b.extend([0x48, 0x83, 0xc4, 8]);
     // cmp qword [rdi + fault], 0; jne over; ret
     b.extend([0x48, 0x83, 0x7f]);
@@ -74,7 +69,7 @@ pub fn guard(at: u64, thunk: u64, fault: u32, exit: u64, why: u32) -> [u8; GUARD
     // over: add rsp, 8; mov esi, imm32; jmp exit
     b.extend([0x48, 0x83, 0xc4, 8, 0xbe]);
     b.extend(why.to_le_bytes());
-    go(&mut b, 0xe9, exit);
+    jump_to(&mut b, at, &[0xe9], exit);
     let mut guard = [0; GUARD];
     guard.copy_from_slice(&b);
     guard
@@ -120,7 +115,7 @@ pub const CHECKED: usize = 17;
 /// How far in front of a function the four bytes are that [`stamp`] makes. Those it begins with match no number.
 pub const STAMP: usize = 10;
 
-/// Appends a jump.
+/// Appends a jump or call to code that begins at `at`.
 fn jump_to(b: &mut Vec<u8>, at: u64, opcode: &[u8], to: u64) {
     b.extend(opcode);
     let rel = to.wrapping_sub(at + b.len() as u64 + 4) as u32;
