@@ -131,7 +131,7 @@ pub const fn code_number(ctx: u64, va: u64) -> u32 {
 pub struct JumpEntry {
     /// Guest virtual address.
     pub va: u64,
-    /// [`Core::code_ctx`] for which `va` was looked up; 0 never matches.
+    /// [`Core::code_ctx`] for which `va` was looked up. There is no mode all of whose bits are set.
     pub ctx: u64,
     /// First decoded operation of the block (the engine's business).
     pub op: *const (),
@@ -141,7 +141,7 @@ pub struct JumpEntry {
 
 impl JumpEntry {
     /// An entry that matches nothing.
-    pub const EMPTY: JumpEntry = JumpEntry { va: 0, ctx: 0, op: std::ptr::null(), code: 0 };
+    pub const EMPTY: JumpEntry = JumpEntry { va: 0, ctx: CODE_MODE, op: std::ptr::null(), code: 0 };
 }
 
 /// How far an address is shifted right for the two parts that make up its jump-cache index. Guest instructions are

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 
 use lyrebird_isa::Cpu;
 use lyrebird_isa::scan::Flow;
-use lyrebird_isa::state::{JumpEntry, PAGE_MASK, PAGE_SIZE, UPPER_HALF, jump_index};
+use lyrebird_isa::state::{JumpEntry, PAGE_MASK, PAGE_SIZE, jump_index};
 use rustc_hash::FxHashMap;
 
 use super::links::Links;
@@ -427,7 +427,12 @@ impl<C: Cpu> Regions<C> {
             head.set_enter(&raw mut *entry as u64);
             head.entered = true;
             head.stamp = 0;
-            head.code = if head.key.pc & UPPER_HALF == 0 { region.checked } else { region.body };
+            head.code = region.checked;
+            // The dispatcher is to see it once, for the stamp.
+            let entry = &mut jump[jump_index(head.key.pc)];
+            if entry.va == head.key.pc {
+                *entry = JumpEntry::EMPTY;
+            }
         }
         cache.redirect(p.head, jump);
         self.installed.insert(

@@ -13,7 +13,7 @@ use cranelift_codegen::ir::{
 use cranelift_codegen::isa::CallConv;
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use lyrebird_isa::Core;
-use lyrebird_isa::state::{CODE_MODE, JUMP_ENTRIES, JUMP_SHIFTS, JumpEntry, code_ctx_mask};
+use lyrebird_isa::state::{CODE_MODE, JUMP_ENTRIES, JUMP_SHIFTS, JumpEntry};
 
 use super::emit::Slow;
 use super::function::{Host, helper_signature};
@@ -133,21 +133,18 @@ fn probe(b: &mut FunctionBuilder<'_>, core: Value, pc: Value, missed: Block) -> 
     let field =
         |b: &mut FunctionBuilder<'_>, offset: usize| b.ins().load(types::I64, trusted, at, offset as i32);
     let va = field(b, offset_of!(JumpEntry, va));
-    let other = b.ins().bxor(va, pc);
+    let (same, found) = (b.create_block(), b.create_block());
+    let here = b.ins().icmp(IntCC::Equal, va, pc);
+    b.ins().brif(here, same, &[], missed, &[]);
+    b.switch_to_block(same);
+    // Of the context only the mode counts: a region is entered where it looks itself whether its page is mapped as it was,
+    // and another process mostly has it there as well.
     let ctx = field(b, offset_of!(JumpEntry, ctx));
     let now = b.ins().load(types::I64, trusted, core, offset_of!(Core, code_ctx) as i32);
     let differ = b.ins().bxor(ctx, now);
-    // The bits that count depend on the half that the address is in. In the lower one a region is entered where it looks
-    // itself whether its page is mapped as it was: another process mostly has it there as well.
-    let zero = b.ins().iconst(types::I64, 0);
-    let upper = b.ins().icmp(IntCC::SignedLessThan, pc, zero);
-    let [lower_mask, upper_mask] =
-        [CODE_MODE, code_ctx_mask(u64::MAX)].map(|mask| b.ins().iconst(types::I64, mask as i64));
-    let mask = b.ins().select(upper, upper_mask, lower_mask);
-    let differ = b.ins().band(differ, mask);
-    let miss = b.ins().bor(other, differ);
-    let found = b.create_block();
-    b.ins().brif(miss, missed, &[], found, &[]);
+    const { assert!(CODE_MODE == u16::MAX as u64) };
+    let mode = b.ins().ireduce(types::I16, differ);
+    b.ins().brif(mode, missed, &[], found, &[]);
     b.switch_to_block(found);
     field(b, offset_of!(JumpEntry, code))
 }

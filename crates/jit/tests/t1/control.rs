@@ -182,6 +182,11 @@ fn regions_enter_one_another_by_links_and_the_jump_cache() {
     a.region.code.patch(link.site, a.region.code.entry() as u64 + link.stub as u64);
     cpu.jump.fill(JumpEntry::EMPTY);
     assert_eq!(go(&mut cpu, RegionExit::Next), (1, 0, 96, address(2)), "the link is gone");
+    a.region.code.patch(link.site, b.region.body);
+    cpu.core.regs[5] = 0;
+    cpu.core.code_ctx = 0;
+    assert_eq!(go(&mut cpu, RegionExit::Next), (1, 1, 94, 0), "an empty entry matches no address and mode");
+    cpu.core.regs[5] = address(0);
     a.region.code.patch(link.site, b.region.checked);
     assert_eq!(go(&mut cpu, RegionExit::Fetch), (1, 0, 96, address(2)), "the page is not mapped as it was");
 }

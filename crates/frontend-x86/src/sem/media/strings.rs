@@ -1,9 +1,10 @@
 //! PCMPESTRI, PCMPESTRM, PCMPISTRI, PCMPISTRM (SDM Vol. 2, 4.1).
 
 use iced_x86::{EncodingKind, Mnemonic};
+use lyrebird_isa::ops::{Bin, Width};
 use lyrebird_isa::{Emit, Helper, MemOp, Sem, Size, V128, Visitor};
 
-use super::lanes::{Elem, make};
+use super::lanes::make;
 use crate::X86Cpu;
 use crate::decode::Insn;
 use crate::operand::{Gpr, Mem};
@@ -16,85 +17,159 @@ const MASK: u8 = 2;
 const LONG: u8 = 4;
 const VEX: u8 = 8;
 
-/// Elements as numbers, and how many there are.
-fn elements(v: V128, imm: u8) -> ([i32; 16], usize) {
-    let mut r = [0; 16];
-    fn fill<T: Elem>(r: &mut [i32], v: V128, f: impl Fn(T) -> i32) -> usize {
-        let l = T::get(v);
-        for (r, &e) in r.iter_mut().zip(l.as_ref()) {
-            *r = f(e);
-        }
-        l.as_ref().len()
-    }
-    let n = match imm & 3 {
-        0 => fill::<u8>(&mut r, v, i32::from),
-        1 => fill::<u16>(&mut r, v, i32::from),
-        2 => fill::<i8>(&mut r, v, i32::from),
-        _ => fill::<i16>(&mut r, v, i32::from),
-    };
-    (r, n)
+/// Whether elements are words, not bytes, and whether they are signed (SDM Vol. 2, 4.1.1).
+const WORDS: u8 = 1;
+const SIGNED: u8 = 2;
+
+/// The elements of an operand, and which of them are valid: a C library's `strcspn` and its kin compare every string of
+/// the guest with it.
+#[derive(Clone, Copy)]
+struct Elements<const BYTES: u32> {
+    v: V128,
+    /// Valid ones: the first so many.
+    len: u32,
 }
 
-/// The length in a register, saturated.
-fn explicit(v: u64, long: bool, n: usize) -> usize {
+impl<const BYTES: u32> Elements<BYTES> {
+    /// Elements of a vector.
+    const N: u32 = 16 / BYTES;
+    const ALL: u32 = (1 << Self::N) - 1;
+    /// The least significant bit of each element in half a vector.
+    const ONES: u64 = if BYTES == 1 { 0x0101_0101_0101_0101 } else { 0x0001_0001_0001_0001 };
+
+    /// All valid up to the first that is 0, or up to a length.
+    fn new(v: V128, len: Option<u64>) -> Self {
+        let all = Self { v, len: Self::N };
+        let zero = all.equal(0).trailing_zeros();
+        let len = len.map_or(zero.min(Self::N), |n| n.min(u64::from(Self::N)) as u32);
+        Self { v, len }
+    }
+
+    fn valid(self) -> u32 {
+        (1 << self.len) - 1
+    }
+
+    fn at(self, i: u32) -> u16 {
+        let bits = 8 * BYTES;
+        let half = self.v.0[(i / (Self::N / 2)) as usize & 1] >> (i % (Self::N / 2) * bits);
+        half as u16 & (u16::MAX >> (16 - bits))
+    }
+
+    /// The same as an ordered number.
+    fn number(self, i: u32, signed: bool) -> i32 {
+        match (signed, BYTES) {
+            (true, 1) => i32::from(self.at(i) as i8),
+            (true, _) => i32::from(self.at(i) as i16),
+            _ => i32::from(self.at(i)),
+        }
+    }
+
+    /// Bit `j`: element `j` is 0 in a vector.
+    fn zeros(v: [u64; 2]) -> u32 {
+        let top = Self::ONES << (8 * BYTES - 1);
+        let half = |x: u64| {
+            // The top bit of each element that has no other, then all of them side by side.
+            let zero = !(((x & !top) + !top) | x | !top) >> (8 * BYTES - 1);
+            match BYTES {
+                1 => zero.wrapping_mul(0x0102_0408_1020_4080) >> 56,
+                _ => zero.wrapping_mul(0x0001_0002_0004_0008) >> 48 & 0xf,
+            }
+        };
+        (half(v[0]) | half(v[1]) << (Self::N / 2)) as u32
+    }
+
+    /// Bit `j`: element `j` is `e`, valid or not.
+    fn equal(self, e: u16) -> u32 {
+        let e = Self::ONES * u64::from(e);
+        Self::zeros([self.v.0[0] ^ e, self.v.0[1] ^ e])
+    }
+
+    /// Bit `j`: what the aggregation says of element `j` of `self`, which is the second source (SDM Vol. 2, 4.1.3), with
+    /// the polarity applied.
+    fn aggregate(self, a: Self, imm: u8) -> u32 {
+        let signed = imm & SIGNED != 0;
+        let r = match imm >> 2 & 3 {
+            // Equal any.
+            0 => (0..a.len).fold(0, |r, i| r | self.equal(a.at(i))) & self.valid(),
+            // Ranges.
+            1 => (0..self.len).fold(0, |r, j| {
+                let v = self.number(j, signed);
+                let inside = |i| a.number(2 * i, signed) <= v && v <= a.number(2 * i + 1, signed);
+                r | u32::from((0..a.len / 2).any(inside)) << j
+            }),
+            // Equal each: two that are both invalid are.
+            2 => {
+                let same = Self::zeros([self.v.0[0] ^ a.v.0[0], self.v.0[1] ^ a.v.0[1]]);
+                let (ours, theirs) = (self.valid(), a.valid());
+                same & ours & theirs | !(ours | theirs) & Self::ALL
+            }
+            // Equal ordered: what is beyond the vector is.
+            _ => (0..a.len).fold(Self::ALL, |r, i| {
+                let beyond = Self::ALL & !(Self::ALL >> i);
+                r & ((self.equal(a.at(i)) & self.valid()) >> i | beyond)
+            }),
+        };
+        match imm >> 4 & 3 {
+            1 => r ^ Self::ALL,
+            3 => r ^ self.valid(),
+            _ => r,
+        }
+    }
+}
+
+/// A length in a register: its magnitude.
+fn explicit(v: u64, long: bool) -> u64 {
     let v = if long { v as i64 } else { v as i32 as i64 };
-    v.unsigned_abs().min(n as u64) as usize
+    v.unsigned_abs()
 }
 
-/// Bit `j`: what the aggregation says of element `j` of `b` (SDM Vol. 2, 4.1.3), with the polarity applied.
-fn aggregate(a: &[i32], b: &[i32], n: usize, imm: u8) -> u32 {
-    let bit = |j: usize| -> bool {
-        let inside = b.get(j);
-        match imm >> 2 & 3 {
-            0 => inside.is_some_and(|v| a.contains(v)),
-            1 => inside.is_some_and(|v| a.chunks_exact(2).any(|r| r[0] <= *v && *v <= r[1])),
-            2 => inside == a.get(j),
-            _ => a.iter().take(n - j).enumerate().all(|(i, v)| b.get(j + i) == Some(v)),
-        }
-    };
-    let r = (0..n).fold(0, |r, j| r | (bit(j) as u32) << j);
-    match imm >> 4 & 3 {
-        1 => r ^ ((1 << n) - 1),
-        3 => r ^ ((1u32 << b.len()) - 1),
-        _ => r,
-    }
-}
-
-extern "C" fn compare(cpu: &mut X86Cpu, what: u64, lo: u64, hi: u64) -> u64 {
-    let [imm, how, a, b, ..] = what.to_le_bytes();
-    let second = if b == 0xff { V128([lo, hi]) } else { cpu.core.vregs[b as usize & 15] };
-    let ((a, n), (b, _)) = (elements(cpu.core.vregs[a as usize & 15], imm), elements(second, imm));
-    let long = how & LONG != 0;
-    let (la, lb) = if how & EXPLICIT != 0 {
-        (explicit(cpu.core.reg(RAX), long, n), explicit(cpu.core.reg(RDX), long, n))
-    } else {
-        let len = |v: &[i32]| v.iter().position(|&e| e == 0).unwrap_or(n);
-        (len(&a[..n]), len(&b[..n]))
-    };
-    let r = aggregate(&a[..la], &b[..lb], n, imm);
+/// The comparison of two vectors, whose lengths are given or not: a mask goes to XMM0, an index is the result's low word.
+/// The flags are in the high one.
+fn compare<const BYTES: u32>(cpu: &mut X86Cpu, imm: u8, how: u8, v: [V128; 2], len: [Option<u64>; 2]) -> u64 {
+    let a = Elements::<BYTES>::new(v[0], len[0]);
+    let b = Elements::<BYTES>::new(v[1], len[1]);
+    let r = b.aggregate(a, imm);
+    let n = Elements::<BYTES>::N;
+    let mut index = 0;
     if how & MASK != 0 {
-        cpu.core.vregs[0] = match (imm >> 6 & 1, imm & 1) {
+        cpu.core.vregs[0] = match (imm >> 6 & 1, BYTES) {
             (0, _) => V128([r as u64, 0]),
-            (_, 0) => make::<u8>(|i| if r >> i & 1 != 0 { !0 } else { 0 }),
+            (_, 1) => make::<u8>(|i| if r >> i & 1 != 0 { !0 } else { 0 }),
             _ => make::<u16>(|i| if r >> i & 1 != 0 { !0 } else { 0 }),
         };
         if how & VEX != 0 {
             cpu.core.vregs[16] = V128::default();
         }
     } else {
-        let at = match r {
-            0 => n as u32,
+        index = match r {
+            0 => n,
             _ if imm & 0x40 != 0 => 31 - r.leading_zeros(),
             _ => r.trailing_zeros(),
         };
-        cpu.core.set_reg(RCX, at as u64);
     }
     use lyrebird_isa::flags::{C, N, V, Z};
     let bit = |on: bool, f: u64| if on { f } else { 0 };
     // The low byte's odd parity is PF clear.
-    let flags = bit(la < n, N) | bit(lb < n, Z) | bit(r == 0, C) | bit(r & 1 != 0, V) | 1;
-    cpu.core.set_nzcv(flags);
-    0
+    let flags = bit(a.len < n, N) | bit(b.len < n, Z) | bit(r == 0, C) | bit(r & 1 != 0, V) | 1;
+    flags << 32 | u64::from(index)
+}
+
+/// `what`: the immediate, `how`, and the registers of the sources; the second is in `lo` and `hi` if its number is 0xff.
+fn compare_of(cpu: &mut X86Cpu, what: u64, lo: u64, hi: u64, len: [Option<u64>; 2]) -> u64 {
+    let [imm, how, a, b, ..] = what.to_le_bytes();
+    let second = if b == 0xff { V128([lo, hi]) } else { cpu.core.vregs[b as usize & 15] };
+    let v = [cpu.core.vregs[a as usize & 15], second];
+    if imm & WORDS != 0 { compare::<2>(cpu, imm, how, v, len) } else { compare::<1>(cpu, imm, how, v, len) }
+}
+
+extern "C" fn compare_implicit(cpu: &mut X86Cpu, what: u64, lo: u64, hi: u64) -> u64 {
+    compare_of(cpu, what, lo, hi, [None; 2])
+}
+
+extern "C" fn compare_explicit(cpu: &mut X86Cpu, what: u64, lo: u64, hi: u64) -> u64 {
+    let long = what.to_le_bytes()[1] & LONG != 0;
+    let len = [RAX, RDX].map(|r| Some(explicit(cpu.core.reg(r), long)));
+    compare_of(cpu, what, lo, hi, len)
 }
 
 /// Any of the four. `m` has the first source as register operand, and the second as the other where it is none in
@@ -119,7 +194,19 @@ impl<const MEM: bool> Sem<X86Cpu> for Compare<MEM> {
         }
         let what = u64::from_le_bytes([self.imm, self.how, self.m.reg.0, b, 0, 0, 0, 0]);
         let what = e.imm(what);
-        e.call(Helper::cpu("compare_strings", compare), [what, lo, hi])?;
+        let helper = if self.how & EXPLICIT != 0 {
+            Helper::cpu("compare_strings_explicit", compare_explicit)
+        } else {
+            Helper::fp("compare_strings", compare_implicit)
+        };
+        let r = e.call(helper, [what, lo, hi])?;
+        if self.how & MASK == 0 {
+            let index = e.zext(Width::W32, r);
+            e.set_reg(RCX, index);
+        }
+        let thirty_two = e.imm(32);
+        let flags = e.bin(Bin::Shr, Width::W64, r, thirty_two);
+        e.set_nzcv(flags);
         Ok(())
     }
 }
