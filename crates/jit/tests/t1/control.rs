@@ -124,6 +124,42 @@ fn accesses_hit_the_tlb_and_crossings_do_not() {
 }
 
 #[test]
+fn accesses_near_one_another_share_what_the_tlb_says_of_their_page() {
+    let offsets = [0i16, 8, -8, 24, -24, 0];
+    let mut program: Vec<Insn> = offsets.iter().enumerate().map(|(i, o)| load(1 + i as u8, 0, *o)).collect();
+    program.extend([store(8, 0, 8), load(9, 0, 8), store(8, 0, -16)]);
+    let places: Vec<i64> = offsets.iter().map(|o| *o as i64).chain([8, 8, -16]).collect();
+    let mut cpu = TestCpu::new();
+    for (i, b) in cpu.mem.iter_mut().enumerate() {
+        *b = (i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes()[0];
+    }
+    let r = compile(&mut compiler(), &program, &[(0, program.len())]);
+    for back in 0..64 {
+        let at = PAGE_SIZE - 32 + back;
+        let before = cpu.mem.clone();
+        cpu.core.regs[0] = MEM + at;
+        cpu.core.regs[8] = 0x0123_4567_89ab_cdef ^ back;
+        cpu.log.clear();
+        run(&r, &mut cpu);
+        let word = |m: &[u8], o: i64| {
+            let at = at.wrapping_add_signed(o) as usize;
+            u64::from_le_bytes(m[at..at + 8].try_into().expect("8 bytes"))
+        };
+        for (i, o) in offsets.iter().enumerate() {
+            assert_eq!(cpu.core.regs[1 + i], word(&before, *o as i64), "{at:#x} {o}");
+        }
+        assert_eq!(word(&cpu.mem, 8), cpu.core.regs[8], "{at:#x}");
+        assert_eq!(cpu.core.regs[9], cpu.core.regs[8], "{at:#x}");
+        assert_eq!(word(&cpu.mem, -16), cpu.core.regs[8], "{at:#x}");
+        let slow = places.iter().filter(|o| {
+            let first = at.wrapping_add_signed(**o);
+            first / PAGE_SIZE != (first + 7) / PAGE_SIZE
+        });
+        assert_eq!(cpu.log.len(), slow.count(), "{at:#x} {:x?}", cpu.log);
+    }
+}
+
+#[test]
 fn required_alignment_goes_slow_and_faults() {
     let aligned = Insn { x: 1, ..load(1, 0, 0) };
     let pair = Insn { group: group::LOAD_PAIR, sub: 3, d: 1, n: 0, m: 2, x: 1, imm: 0 };

@@ -38,6 +38,9 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
             _ => h.f as *const () as u64,
         };
         let args = [self.env.core, a0, a1, a2];
+        if h.effects != Effects::Pure {
+            self.page = None;
+        }
         match h.effects {
             Effects::Pure | Effects::Sys => return self.call_host(f, args),
             Effects::Fp => {

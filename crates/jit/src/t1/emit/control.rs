@@ -63,6 +63,7 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
     ) {
         self.loops = b.loops;
         self.looked_up = None;
+        self.page = None;
         self.made.clear();
         self.straight = true;
         self.val = [None; ALL_REGS];

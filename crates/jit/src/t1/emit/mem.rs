@@ -4,8 +4,11 @@
 
 use std::mem::offset_of;
 
+use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{AtomicRmwOp, Block, BlockArg, InstBuilder, MemFlagsData, Type, Value, types};
+use cranelift_codegen::ir::{
+    AtomicRmwOp, Block, BlockArg, Inst, InstBuilder, InstructionData, MemFlagsData, Type, Value, types,
+};
 use lyrebird_isa::mem::{MemOp, Order, Size};
 use lyrebird_isa::state::{PAGE_BITS, PAGE_MASK, TLB_ENTRIES, TlbEntry};
 use lyrebird_isa::{Core, Cpu, Emit, Float, Rmw};
@@ -15,6 +18,14 @@ use super::{ClifEmitter, RETIRED_SHIFT, RMW_SHIFT, SCRATCH_DATA, SCRATCH_VA, SCR
 
 /// log2 of the size of a TLB entry.
 const ENTRY_BITS: u32 = size_of::<TlbEntry>().trailing_zeros();
+
+/// Offset in bytes of the addend in a TLB entry.
+const ADDEND: i32 = offset_of!(TlbEntry, addend) as i32;
+
+/// That of the tag for loads or stores.
+fn tag_at(write: bool) -> i32 {
+    (if write { offset_of!(TlbEntry, write) } else { offset_of!(TlbEntry, read) }) as i32
+}
 
 /// Accesses to guest memory: any alignment, and the TLB entry vouches for the page.
 fn guest() -> MemFlagsData {
@@ -31,6 +42,29 @@ pub(super) struct Lookup {
     entry: Value,
     /// What its tag has to be.
     page: Value,
+}
+
+/// How far accesses may be apart, in bytes, whose addresses differ by a constant so that one looks whether it is on the page
+/// of the other: so little that it mostly is. Pages with the same TLB entry are further apart.
+const NEAR: u64 = 512;
+
+/// What the TLB said of the last access, for the next one at an address that differs by a constant: mostly it is on the same
+/// page.
+#[derive(Clone, Copy)]
+pub(super) struct Page {
+    /// The address of the access for which the entry was looked for: a value and what is added to it.
+    base: Value,
+    anchor: u64,
+    /// Address of the entry, and which tag of it counts.
+    entry: Value,
+    write: bool,
+    /// What is in it, where the TLB has matched.
+    tag: Value,
+    addend: Value,
+    /// Behind the slow path it may be anything else: where both paths go on, and their jumps to there.
+    merge: Block,
+    cold: Inst,
+    fast: Option<Inst>,
 }
 
 /// A load that a store to the same place follows.
@@ -71,6 +105,7 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
         results: &[Type],
     ) -> Result<Fast, Vec<Value>> {
         self.check_order();
+        let last = self.page.take();
         if self.env.verify {
             self.sync();
             return Err(self.out_of_line(slow, m, op, va, data, results));
@@ -81,9 +116,23 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
         let write = m.update || atomic || matches!(slow, Slow::Store | Slow::StorePair | Slow::Store128);
         // Atomics that are not aligned are nothing that the host has.
         let aligned = if atomic { MemOp { align: m.size, ..m }.aligned() } else { m };
-        let Lookup { entry, page, .. } = self.look_up(aligned, va, bytes);
-        let tag = if write { offset_of!(TlbEntry, write) } else { offset_of!(TlbEntry, read) };
-        let tag = self.b.ins().load(types::I64, trusted(), entry, tag as i32);
+        // A second look is more code, which is worth it where code is hot.
+        let plain = !aligned.aligned && !m.unpriv && !self.env.quick;
+        let (base, offset) = self.as_sum(va).unwrap_or((va, 0));
+        let known = last.filter(|p| plain && p.base == base);
+        let known = known.and_then(|p| Some((p, self.near(p, va, offset, bytes)?)));
+        let (anchor, entry, page) = match known {
+            Some((p, page)) => (p.anchor, p.entry, page),
+            None => {
+                let l = self.look_up(aligned, va, bytes);
+                (offset, l.entry, l.page)
+            }
+        };
+        let [tag, addend] = match known {
+            Some((p, _)) if p.write == write => self.join(p),
+            // The other tag is in the same entry.
+            _ => [tag_at(write), ADDEND].map(|at| self.b.ins().load(types::I64, trusted(), entry, at)),
+        };
         let hit = self.b.ins().icmp(IntCC::Equal, page, tag);
 
         let fast = self.b.create_block();
@@ -93,7 +142,25 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
             self.b.append_block_param(merge, t);
         }
         self.b.set_cold_block(cold);
-        self.b.ins().brif(hit, fast, &[], cold, &[]);
+        let there = if known.is_some() {
+            // It may have an entry of its own.
+            let other = self.b.create_block();
+            self.b.set_cold_block(other);
+            let there = self.b.append_block_param(fast, types::I64);
+            self.b.ins().brif(hit, fast, &[BlockArg::from(addend)], other, &[]);
+            self.enter(other);
+            let (looked_up, straight) = (self.looked_up.take(), std::mem::replace(&mut self.straight, false));
+            let Lookup { entry, page, .. } = self.look_up(aligned, va, bytes);
+            (self.looked_up, self.straight) = (looked_up, straight);
+            let [tag, addend] =
+                [tag_at(write), ADDEND].map(|at| self.b.ins().load(types::I64, trusted(), entry, at));
+            let hit = self.b.ins().icmp(IntCC::Equal, page, tag);
+            self.b.ins().brif(hit, fast, &[BlockArg::from(addend)], cold, &[]);
+            there
+        } else {
+            self.b.ins().brif(hit, fast, &[], cold, &[]);
+            addend
+        };
 
         self.enter(cold);
         let out = self.out_of_line_aside(slow, m, op, va, data, results);
@@ -102,18 +169,53 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
             self.b.append_block_param(merge, types::I64);
             out.push(BlockArg::from(self.imm(0)));
         }
-        self.b.ins().jump(merge, &out);
+        let cold = self.b.ins().jump(merge, &out);
+        self.page =
+            plain.then_some(Page { base, anchor, entry, write, tag, addend, merge, cold, fast: None });
 
         self.enter(fast);
-        let addend = offset_of!(TlbEntry, addend) as i32;
-        let addend = self.b.ins().load(types::I64, trusted(), entry, addend);
-        let at = self.b.ins().iadd(va, addend);
+        let at = self.b.ins().iadd(va, there);
         Ok(Fast { at, merge })
+    }
+
+    /// What an access has to compare with the tag of `p` to be on its page as a whole, if that can be told by one byte: all
+    /// that is between that and the anchor is on it then.
+    fn near(&mut self, p: Page, va: Value, offset: u64, bytes: u64) -> Option<Value> {
+        let (up, down) = (offset.wrapping_sub(p.anchor), p.anchor.wrapping_sub(offset));
+        let byte = if up < NEAR {
+            self.add_imm(va, bytes - 1)
+        } else if down < NEAR && bytes - 1 <= down {
+            va
+        } else {
+            return None;
+        };
+        let keep = self.imm(PAGE_MASK);
+        Some(self.b.ins().band(byte, keep))
+    }
+
+    /// Tag and addend of an entry behind the access that found it: what the slow path has left there, where it was taken.
+    fn join(&mut self, p: Page) -> [Value; 2] {
+        let Some(fast) = p.fast else {
+            self.fail("accesses memory in the middle of an access");
+            return [p.tag, p.addend];
+        };
+        let mut cursor = FuncCursor::new(self.b.func).at_inst(p.cold);
+        let left = [tag_at(p.write), ADDEND].map(|at| cursor.ins().load(types::I64, trusted(), p.entry, at));
+        for (jump, values) in [(fast, [p.tag, p.addend]), (p.cold, left)] {
+            let dfg = &mut self.b.func.dfg;
+            for v in values {
+                if let InstructionData::Jump { destination, .. } = &mut dfg.insts[jump] {
+                    destination.append_argument(v, &mut dfg.value_lists);
+                }
+            }
+        }
+        [0, 1].map(|_| self.b.func.dfg.append_block_param(p.merge, types::I64))
     }
 
     /// The check for the store that ends an update: what the load has found still holds, as nothing has been in between.
     fn access_again(&mut self, u: Update, m: MemOp, v: Value) -> Fast {
         self.check_order();
+        self.page = None;
         let [fast, cold, merge] = std::array::from_fn(|_| self.b.create_block());
         self.b.set_cold_block(cold);
         self.b.ins().brif(u.at, fast, &[], cold, &[]);
@@ -161,7 +263,10 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
     /// Continues behind the access.
     fn merge(&mut self, f: &Fast, results: &[Value]) -> Vec<Value> {
         let args: Vec<BlockArg> = results.iter().copied().map(BlockArg::from).collect();
-        self.b.ins().jump(f.merge, &args);
+        let jump = self.b.ins().jump(f.merge, &args);
+        if let Some(p) = self.page.as_mut().filter(|p| p.merge == f.merge) {
+            p.fast = Some(jump);
+        }
         self.enter(f.merge);
         self.b.block_params(f.merge).to_vec()
     }

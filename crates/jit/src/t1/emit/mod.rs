@@ -159,6 +159,8 @@ pub struct ClifEmitter<'a, 'f, C: Cpu> {
     loaded: FxHashMap<Value, u32>,
     /// The last look into the TLB in this block.
     looked_up: Option<mem::Lookup>,
+    /// What it said there.
+    page: Option<mem::Page>,
     /// What this instruction has loaded in order to change it.
     updated: Option<mem::Update>,
     /// Floating-point constants at the start of the function.
@@ -197,6 +199,7 @@ impl<'a, 'f, C: Cpu> ClifEmitter<'a, 'f, C> {
             straight: false,
             loaded: FxHashMap::default(),
             looked_up: None,
+            page: None,
             updated: None,
             floats: Default::default(),
             pc: 0,
