@@ -174,6 +174,7 @@ impl<C: Cpu> Block<C> {
             succ,
             after: (kind == Some(JumpKind::Call)).then_some(behind),
             returns: kind == Some(JumpKind::Ret),
+            entered: self.entered,
         }
     }
 

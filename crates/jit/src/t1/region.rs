@@ -99,6 +99,8 @@ pub struct BlockView<'a> {
     pub after: Option<u64>,
     /// It ends with a return.
     pub returns: bool,
+    /// It has a region of its own.
+    pub entered: bool,
 }
 
 impl BlockView<'_> {
@@ -125,13 +127,16 @@ pub struct Limits {
     pub cold_ratio: u64,
     /// Calls are followed, and what is behind them joins.
     pub calls: bool,
+    /// What has a region of its own joins as well, not only where it closes a loop.
+    pub again: bool,
 }
 
 impl Limits {
-    /// Of regions that are to be compiled quickly: nothing is in two of them because two call it.
-    pub const QUICK: Limits = Limits { insns: 60, hard_insns: 120, cold_ratio: 16, calls: false };
+    /// Of regions that are to be compiled quickly: nothing is in two of them because two call it or lead to it.
+    pub const QUICK: Limits =
+        Limits { insns: 60, hard_insns: 120, cold_ratio: 16, calls: false, again: false };
     /// Of regions that are to be compiled well.
-    pub const WELL: Limits = Limits { insns: 120, hard_insns: 240, cold_ratio: 16, calls: true };
+    pub const WELL: Limits = Limits { insns: 120, hard_insns: 240, cold_ratio: 16, calls: true, again: true };
 }
 
 impl Default for Limits {
@@ -159,7 +164,7 @@ pub fn form_region(head: u64, source: &impl BlockSource, limits: &Limits) -> Vec
         if pc != head {
             let closes = view.succ.iter().flatten().any(|s| chosen.contains_key(s));
             let limit = if closes { limits.hard_insns } else { limits.insns };
-            if insns + view.insns > limit {
+            if insns + view.insns > limit || (view.entered && !closes && !limits.again) {
                 continue;
             }
         }
@@ -243,7 +248,15 @@ mod tests {
         fn block(&self, pc: u64) -> Option<BlockView<'_>> {
             let (bytes, heat, succ) = self.0.get(&pc)?;
             let insns = bytes.len() as u32 / 4;
-            Some(BlockView { bytes, insns, heat: *heat, succ: *succ, after: None, returns: false })
+            Some(BlockView {
+                bytes,
+                insns,
+                heat: *heat,
+                succ: *succ,
+                after: None,
+                returns: false,
+                entered: false,
+            })
         }
     }
 
@@ -269,6 +282,27 @@ mod tests {
     }
 
     #[test]
+    fn what_has_a_region_joins_a_quick_one_only_to_close_a_loop() {
+        struct Entered(Blocks, u64);
+        impl BlockSource for Entered {
+            fn block(&self, pc: u64) -> Option<BlockView<'_>> {
+                self.0.block(pc).map(|v| BlockView { entered: pc == self.1, ..v })
+            }
+        }
+        let list = [
+            (0x1000, 4, 100, [Some(0x1040), Some(0x1080)]),
+            (0x1040, 4, 90, [Some(0x1000), None]),
+            (0x1080, 4, 80, [Some(0x10c0), None]),
+            (0x10c0, 4, 70, [None, None]),
+        ];
+        let of = |entered, limits| pcs(&form_region(0x1000, &Entered(blocks(&list), entered), limits));
+        assert_eq!(of(0x1080, &Limits::QUICK), [0x1000, 0x1040]);
+        assert_eq!(of(0x1040, &Limits::QUICK), [0x1000, 0x1040, 0x1080, 0x10c0]);
+        assert_eq!(of(0x1080, &Limits::WELL), [0x1000, 0x1040, 0x1080, 0x10c0]);
+        assert_eq!(of(0x1000, &Limits::QUICK).len(), 4, "the head is what is compiled");
+    }
+
+    #[test]
     fn other_pages_join_and_missing_blocks_do_not() {
         let b = blocks(&[(0x1ff0, 4, 9, [Some(0x2000), Some(0x1000)]), (0x2000, 1, 9, [None, None])]);
         assert_eq!(pcs(&form_region(0x1ff0, &b, &Limits::default())), [0x1ff0, 0x2000]);
@@ -287,6 +321,7 @@ mod tests {
                     succ,
                     after,
                     returns,
+                    entered: false,
                 };
                 match pc {
                     0x1000 => Some(view([Some(0x3000), None], Some(0x1008), false)),

@@ -55,7 +55,15 @@ impl BlockSource for Program {
             _ => [Some(next), None],
         };
         let bytes = &self.bytes[at * LEN..(at + n) * LEN];
-        Some(BlockView { bytes, insns: n as u32, heat: self.heat[at], succ, after: None, returns: false })
+        Some(BlockView {
+            bytes,
+            insns: n as u32,
+            heat: self.heat[at],
+            succ,
+            after: None,
+            returns: false,
+            entered: false,
+        })
     }
 }
 
