@@ -84,13 +84,28 @@ impl<const BYTES: u32> Elements<BYTES> {
         Self::zeros([self.v.0[0] ^ e, self.v.0[1] ^ e])
     }
 
+    /// Bit `j`: element `j`, valid or not, is one of the valid ones of `a`.
+    fn any(self, a: Self) -> u32 {
+        if BYTES == 2 {
+            return (0..a.len).fold(0, |r, i| r | self.equal(a.at(i)));
+        }
+        let (these, those) = (self.v.to_bytes(), a.v.to_bytes());
+        let mut found = [0; 16];
+        for e in &those[..a.len as usize] {
+            for (f, x) in found.iter_mut().zip(&these) {
+                *f |= if x == e { u8::MAX } else { 0 };
+            }
+        }
+        Self::ALL & !Self::zeros(V128::from_bytes(found).0)
+    }
+
     /// Bit `j`: what the aggregation says of element `j` of `self`, which is the second source (SDM Vol. 2, 4.1.3), with
     /// the polarity applied.
     fn aggregate(self, a: Self, imm: u8) -> u32 {
         let signed = imm & SIGNED != 0;
         let r = match imm >> 2 & 3 {
             // Equal any.
-            0 => (0..a.len).fold(0, |r, i| r | self.equal(a.at(i))) & self.valid(),
+            0 => self.any(a) & self.valid(),
             // Ranges.
             1 => (0..self.len).fold(0, |r, j| {
                 let v = self.number(j, signed);
