@@ -2,6 +2,7 @@
 
 use super::env::Env;
 use super::f80::F80;
+use super::fast;
 use super::nan::{invalid, operand, operands};
 use super::num::denormals;
 use super::round::round;
@@ -10,16 +11,41 @@ use crate::env::Round;
 use crate::x86::Exceptions;
 
 /// `a + b`.
+#[inline]
 pub fn add(env: &mut Env, a: F80, b: F80) -> F80 {
-    add_as::<false>(env, a, b)
+    let r = fast::add(env, a, b);
+    fast::or(env, r, |env| add_soft::<false>(env, a, b))
 }
 
 /// `a - b`.
+#[inline]
 pub fn sub(env: &mut Env, a: F80, b: F80) -> F80 {
-    add_as::<true>(env, a, b)
+    let r = fast::add(env, a, b.neg());
+    fast::or(env, r, |env| add_soft::<true>(env, a, b))
 }
 
-fn add_as<const SUB: bool>(env: &mut Env, a: F80, b: F80) -> F80 {
+/// `a * b`.
+#[inline]
+pub fn mul(env: &mut Env, a: F80, b: F80) -> F80 {
+    let r = fast::mul(env, a, b);
+    fast::or(env, r, |env| mul_soft(env, a, b))
+}
+
+/// `a / b`.
+#[inline]
+pub fn div(env: &mut Env, a: F80, b: F80) -> F80 {
+    let r = fast::div(env, a, b);
+    fast::or(env, r, |env| div_soft(env, a, b))
+}
+
+/// Square root of `a`.
+#[inline]
+pub fn sqrt(env: &mut Env, a: F80) -> F80 {
+    let r = fast::sqrt(env, a);
+    fast::or(env, r, |env| sqrt_soft(env, a))
+}
+
+pub(super) fn add_soft<const SUB: bool>(env: &mut Env, a: F80, b: F80) -> F80 {
     let (x, mut y) = match operands(env, a, b) {
         Ok(ops) => ops,
         Err(r) => return r,
@@ -43,8 +69,7 @@ fn add_as<const SUB: bool>(env: &mut Env, a: F80, b: F80) -> F80 {
     round(env, r.sign, exp, sig)
 }
 
-/// `a * b`.
-pub fn mul(env: &mut Env, a: F80, b: F80) -> F80 {
+pub(super) fn mul_soft(env: &mut Env, a: F80, b: F80) -> F80 {
     let (x, y) = match operands(env, a, b) {
         Ok(ops) => ops,
         Err(r) => return r,
@@ -65,8 +90,7 @@ pub fn mul(env: &mut Env, a: F80, b: F80) -> F80 {
     round(env, sign, x.exp + y.exp + 1 - lz as i32, p << lz)
 }
 
-/// `a / b`.
-pub fn div(env: &mut Env, a: F80, b: F80) -> F80 {
+pub(super) fn div_soft(env: &mut Env, a: F80, b: F80) -> F80 {
     let (x, y) = match operands(env, a, b) {
         Ok(ops) => ops,
         Err(r) => return r,
@@ -95,8 +119,7 @@ pub fn div(env: &mut Env, a: F80, b: F80) -> F80 {
     round(env, sign, x.exp - y.exp - lz as i32, q << lz)
 }
 
-/// Square root of `a`.
-pub fn sqrt(env: &mut Env, a: F80) -> F80 {
+pub(super) fn sqrt_soft(env: &mut Env, a: F80) -> F80 {
     let x = match operand(env, a) {
         Ok(x) => x,
         Err(r) => return r,

@@ -2,6 +2,7 @@
 
 use super::env::Env;
 use super::f80::F80;
+use super::fast;
 use super::num::{denormals, unpack};
 use crate::compare::{Ordering, order};
 use crate::num::Class;
@@ -10,7 +11,13 @@ use crate::x86::sse::outcome;
 
 /// Compares. A quiet NaN is invalid only where `signalling` (FCOM, FCOMI and FTST are, FUCOM and FUCOMI are
 /// not).
+#[inline]
 pub fn compare(env: &mut Env, a: F80, b: F80, signalling: bool) -> Ordering {
+    let o = fast::compare(env, a, b).map(outcome);
+    fast::or(env, o, |env| compare_soft(env, a, b, signalling))
+}
+
+pub(super) fn compare_soft(env: &mut Env, a: F80, b: F80, signalling: bool) -> Ordering {
     let (Some(x), Some(y)) = (unpack(a), unpack(b)) else {
         env.raise(Exceptions::IE);
         return Ordering::Unordered;

@@ -2,6 +2,7 @@
 
 use super::env::Env;
 use super::f80::F80;
+use super::fast;
 use super::nan::operand;
 use super::num::{denormals, unpack};
 use crate::env::Round;
@@ -13,6 +14,7 @@ use crate::x86::Exceptions;
 use crate::x86::sse::cut;
 
 /// A value of format `F` (FLD). IE for a signalling NaN, DE for a denormal.
+#[inline]
 pub fn load<F: Format>(env: &mut Env, v: F::Bits) -> F80 {
     let r = extend::<F>(env, v);
     if unpack(r).is_some_and(|x| x.is_signalling()) {
@@ -26,6 +28,7 @@ pub fn load<F: Format>(env: &mut Env, v: F::Bits) -> F80 {
 /// A value of format `F` as the memory operand of arithmetic or comparison, which is to follow in the same
 /// environment: a signalling NaN stays one, and that it was a denormal shows in the exceptions of that
 /// operation.
+#[inline]
 pub fn extend<F: Format>(env: &mut Env, v: F::Bits) -> F80 {
     let (sign, e, frac) = F::split(v);
     if e == F::EXP_MAX {
@@ -45,7 +48,13 @@ pub fn extend<F: Format>(env: &mut Env, v: F::Bits) -> F80 {
 }
 
 /// `a` in format `F`, rounded as RC says (FST, FSTP). Ask [`Env::store_blocked`] before storing it.
+#[inline]
 pub fn store<F: Format>(env: &mut Env, a: F80) -> F::Bits {
+    let r = fast::store::<F>(env, a);
+    fast::or(env, r, |env| store_soft::<F>(env, a))
+}
+
+pub(super) fn store_soft<F: Format>(env: &mut Env, a: F80) -> F::Bits {
     let x = match unpack(a) {
         Some(x) => x,
         None => {
@@ -107,6 +116,7 @@ fn narrow<F: Format>(env: &mut Env, x: Num) -> F::Bits {
 }
 
 /// A signed integer (FILD). Exact.
+#[inline]
 pub fn from_int(v: i64) -> F80 {
     if v == 0 {
         return F80::zero(false);
@@ -134,7 +144,13 @@ pub(super) fn to_mag(a: F80, mode: Round) -> Option<(u128, bool, bool)> {
 /// `a` as a signed integer of `bits` (16, 32 or 64) bits, zero-extended, rounded as `mode` says (FIST: RC,
 /// FISTTP: to zero). What does not fit is invalid and gives the integer indefinite, which has the top bit
 /// alone.
+#[inline]
 pub fn to_int(env: &mut Env, a: F80, bits: u32, mode: Round) -> u64 {
+    let r = fast::to_int(env, a, bits, mode);
+    fast::or(env, r, |env| to_int_soft(env, a, bits, mode))
+}
+
+pub(super) fn to_int_soft(env: &mut Env, a: F80, bits: u32, mode: Round) -> u64 {
     let top = 1u64 << (bits - 1);
     let limit = top as u128 + a.sign() as u128;
     let Some((mag, inexact, up)) = to_mag(a, mode).filter(|m| m.0 < limit) else {

@@ -13,6 +13,7 @@ mod constants;
 mod convert;
 mod env;
 mod f80;
+mod fast;
 mod log;
 mod nan;
 mod num;
