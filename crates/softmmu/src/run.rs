@@ -56,6 +56,14 @@ pub(crate) fn inline_aligned(core: &Core, va: u64, m: MemOp) -> Option<*mut u8> 
 }
 
 impl Mmu {
+    /// A load of up to 8 bytes by the inline TLB, zero-extended. `None` where that has not the page for loads.
+    #[inline]
+    pub fn load_inline(&self, core: &Core, va: u64, m: MemOp) -> Option<u64> {
+        let p = inline(core, va, m, false)?;
+        // SAFETY: the TLB entry vouches for the page, and the access does not leave it.
+        Some(unsafe { host::read(p, m.size) })
+    }
+
     /// A store of up to 8 bytes by the inline TLB. False where that has not the page for stores.
     #[inline]
     pub fn store_inline(&self, core: &Core, va: u64, m: MemOp, v: u64) -> bool {

@@ -30,7 +30,7 @@ use mode::Modes;
 use model::CpuModel;
 
 /// x87 state (SDM Vol. 1, 8.1).
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct X87 {
     /// Registers R0 to R7 (not the stack): significand, then sign and exponent. MMX registers are the significands.
     pub regs: [(u64, u16); 8],
@@ -219,6 +219,7 @@ impl X86Cpu {
     }
 
     /// The instruction pointer of a linear code address.
+    #[inline]
     pub fn rip_of(&self, pc: u64) -> u64 {
         self.mode.wrap(pc.wrapping_sub(self.base(Seg::Cs)))
     }

@@ -7,6 +7,7 @@ use super::sw;
 use crate::cpu::X87;
 
 /// The operation that bits 5 to 3 of the ModR/M byte name: 0 FADD, 1 FMUL, 4 FSUB, 5 FSUBR, 6 FDIV, 7 FDIVR.
+#[inline(always)]
 pub fn compute(env: &mut Env, op: u8, a: F80, b: F80) -> F80 {
     match op {
         0 => x87::add(env, a, b),
@@ -19,6 +20,7 @@ pub fn compute(env: &mut Env, op: u8, a: F80, b: F80) -> F80 {
 }
 
 /// C0, C2 and C3 of a comparison (SDM Vol. 1, table 8-6).
+#[inline(always)]
 pub fn codes(o: Ordering) -> u16 {
     match o {
         Ordering::Greater => 0,

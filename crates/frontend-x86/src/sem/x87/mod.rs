@@ -2,9 +2,10 @@
 //!
 //! Every instruction is one helper call: state outside [`lyrebird_isa::Core`] is touched. The helper gets the 11 bits
 //! of the opcode that FOP holds, which say everything about the instruction but its operand size, and the address
-//! of the instruction for FIP.
+//! of the instruction for FIP. What is common has helpers of its own (`fast.rs`).
 
 mod arith;
+mod fast;
 mod memory;
 mod register;
 mod state;
@@ -98,11 +99,15 @@ impl X86Cpu {
         false
     }
 
-    /// Remembers the instruction in FOP, FIP and FDP.
+    /// Remembers the instruction in FOP, FIP and FDP, unless it is one that leaves them alone.
     fn record_x87(&mut self, fop: Fop, pc: u64, data: Option<At>) {
-        if fop.is_control() {
-            return;
+        if !fop.is_control() {
+            self.remember_x87(fop, pc, data);
         }
+    }
+
+    #[inline(always)]
+    fn remember_x87(&mut self, fop: Fop, pc: u64, data: Option<At>) {
         let selector = |cpu: &X86Cpu, s: Seg| cpu.segs[s as usize].selector;
         self.x87.fop = fop.0;
         self.x87.fip = (self.rip_of(pc), selector(self, Seg::Cs));
@@ -126,15 +131,24 @@ impl X86Cpu {
     }
 }
 
+// Not in the helpers that end in a jump to it, which then need no frame.
+#[inline(never)]
 extern "C" fn on_registers(cpu: &mut X86Cpu, fop: u64, pc: u64, _: u64) -> u64 {
     let r = cpu.execute_x87(Fop(fop as u16), pc, None);
     cpu.settle(r);
     0
 }
 
-extern "C" fn on_memory(cpu: &mut X86Cpu, what: u64, offset: u64, pc: u64) -> u64 {
+/// The memory operand: FOP in bits 10 to 0, the segment in 18 to 16, in bit 24 whether the operand size is 16 bits.
+#[inline(always)]
+fn data_operand(what: u64, offset: u64) -> At {
     let seg = Seg::from_bits((what >> 16 & 7) as u32);
-    let at = At { offset, seg, reg: 0, reg2: 0, how: (what >> 24 & 1) as u16 };
+    At { offset, seg, reg: 0, reg2: 0, how: (what >> 24 & 1) as u16 }
+}
+
+#[inline(never)]
+extern "C" fn on_memory(cpu: &mut X86Cpu, what: u64, offset: u64, pc: u64) -> u64 {
+    let at = data_operand(what, offset);
     let r = cpu.execute_x87(Fop(what as u16), pc, Some(at));
     cpu.settle(r);
     0
@@ -151,7 +165,7 @@ impl Sem<X86Cpu> for OnRegisters {
     #[inline(always)]
     fn sem<E: Emit<Cpu = X86Cpu>>(&self, e: &mut E) -> Result<(), E::Fault> {
         let args = [e.imm(self.fop.0 as u64), e.imm(self.pc), e.imm(0)];
-        e.call(Helper::cpu("x87", on_registers), args)?;
+        e.call(Helper::cpu("x87", fast::for_registers(self.fop)), args)?;
         Ok(())
     }
 }
@@ -199,7 +213,7 @@ impl Sem<X86Cpu> for OnMemory {
         let what = e.imm(fop | (m.seg_bits() as u64 & 7) << 16 | small << 24);
         let offset = m.offset(e);
         let pc = e.imm((self.b as i64 >> 16) as u64);
-        e.call(Helper::cpu("x87", on_memory), [what, offset, pc])?;
+        e.call(Helper::cpu("x87", fast::for_memory(Fop(fop as u16))), [what, offset, pc])?;
         Ok(())
     }
 }

@@ -32,32 +32,38 @@ const CW_ONE: u16 = 1 << 6;
 
 impl X87 {
     /// The stack's top.
+    #[inline(always)]
     pub fn top(&self) -> u16 {
         self.sw >> 11 & 7
     }
 
     /// Moves the top by `n` registers, modulo 8.
+    #[inline(always)]
     pub fn turn(&mut self, n: i16) {
         let top = self.top().wrapping_add_signed(n) & 7;
         self.sw = self.sw & !(7 << 11) | top << 11;
     }
 
+    #[inline(always)]
     fn number(&self, i: u8) -> usize {
         usize::from((self.top() + u16::from(i)) & 7)
     }
 
     /// Whether ST(i) is empty.
+    #[inline(always)]
     pub fn is_empty(&self, i: u8) -> bool {
         self.tw >> (2 * self.number(i)) & 3 == 3
     }
 
     /// ST(i), whatever its tag.
+    #[inline(always)]
     pub fn st(&self, i: u8) -> F80 {
         let (sig, se) = self.regs[self.number(i)];
         F80 { se, sig }
     }
 
     /// Writes ST(i), which is then not empty.
+    #[inline(always)]
     pub fn set_st(&mut self, i: u8, v: F80) {
         let n = self.number(i);
         self.regs[n] = (v.sig, v.se);
@@ -65,17 +71,20 @@ impl X87 {
     }
 
     /// Marks ST(i) empty.
+    #[inline(always)]
     pub fn free(&mut self, i: u8) {
         self.tw |= 3 << (2 * self.number(i));
     }
 
     /// Frees ST(0) and moves the top up.
+    #[inline(always)]
     pub fn pop(&mut self) {
         self.free(0);
         self.turn(1);
     }
 
     /// Moves the top down and writes it.
+    #[inline(always)]
     pub fn push(&mut self, v: F80) {
         self.turn(-1);
         self.set_st(0, v);
@@ -95,11 +104,13 @@ impl X87 {
     }
 
     /// Ends an instruction: exception flags and C1.
+    #[inline(always)]
     pub fn retire(&mut self, env: &Env) {
         self.sw = env.retire(self.sw);
     }
 
     /// Sets C0, C2 and C3 to those of `codes`.
+    #[inline(always)]
     pub fn set_codes(&mut self, codes: u16) {
         self.sw = self.sw & !sw::CODES | codes & sw::CODES;
     }
