@@ -42,6 +42,36 @@ pub enum FBin {
     Min,
     /// `a` where `a > b`, else `b`, as x86 has it: a NaN is invalid.
     Max,
+    /// The lesser, of zeros the negative one. Some NaN where one is a NaN, of which a quiet one is not invalid.
+    Minimum,
+    /// The greater, of zeros the positive one; of NaNs as [`FBin::Minimum`].
+    Maximum,
+}
+
+/// To which integral value a number is rounded, by the numbers that x86 has for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rounding {
+    /// To nearest, ties to even.
+    Nearest,
+    /// Towards minus infinity.
+    Down,
+    /// Towards plus infinity.
+    Up,
+    /// Towards zero.
+    Zero,
+}
+
+impl Rounding {
+    /// By the number that MXCSR.RC has for it, modulo 4.
+    #[inline(always)]
+    pub const fn from_bits(n: u8) -> Rounding {
+        match n & 3 {
+            0 => Rounding::Nearest,
+            1 => Rounding::Down,
+            2 => Rounding::Up,
+            _ => Rounding::Zero,
+        }
+    }
 }
 
 /// One-operand arithmetic. The format is the result's.
@@ -53,6 +83,12 @@ pub enum FUn {
     Convert,
     /// From signed 32-bit integers: as many low lanes as the result has.
     FromInt32,
+    /// To signed 32-bit integers towards zero; the format is the operand's. What is above the results is zero. What does
+    /// not fit is invalid, and becomes the least integer.
+    ToInt32,
+    /// To an integral value. What is none is inexact where the truth value says so, and else raises nothing. Only where
+    /// [`crate::host::has_rounding`].
+    Round(Rounding, bool),
     /// The sign inverted, also that of a NaN. Raises nothing.
     Neg,
     /// The sign clear, also that of a NaN. Raises nothing.

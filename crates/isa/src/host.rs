@@ -90,7 +90,7 @@ mod x86 {
     use std::mem::transmute;
 
     use super::flag;
-    use crate::float::{FBin, FCc, FUn, Float, Part, Relation};
+    use crate::float::{FBin, FCc, FUn, Float, Part, Relation, Rounding};
 
     /// MXCSR at rest: round to nearest, all exceptions masked, no flag.
     const AT_REST: u32 = 0x1f80;
@@ -135,6 +135,12 @@ mod x86 {
         std::arch::is_x86_feature_detected!("fma")
     }
 
+    /// Whether [`fun`] rounds to integral values.
+    #[inline]
+    pub fn has_rounding() -> bool {
+        std::arch::is_x86_feature_detected!("sse4.1")
+    }
+
     #[inline(always)]
     fn pd(v: u128) -> __m128d {
         // SAFETY: both are 128 bits without invalid patterns.
@@ -147,13 +153,13 @@ mod x86 {
         unsafe { transmute::<__m128d, u128>(v) }
     }
 
-    /// `dst op src` of two vectors, the low lanes for a scalar instruction.
+    /// `dst op src` of two vectors, the low lanes for a scalar instruction; what of the text comes behind them.
     macro_rules! two {
-        ($insn:literal, $a:expr, $b:expr) => {{
+        ($insn:literal, $a:expr, $b:expr $(, $imm:literal)?) => {{
             let mut r = pd($a);
-            // SAFETY: a register-to-register instruction of SSE2.
+            // SAFETY: a register-to-register instruction of SSE2, or of an extension that is there by its caller's contract.
             unsafe {
-                asm!(concat!($insn, " {r}, {b}"), r = inout(xmm_reg) r, b = in(xmm_reg) pd($b),
+                asm!(concat!($insn, " {r}, {b}" $(, $imm)?), r = inout(xmm_reg) r, b = in(xmm_reg) pd($b),
                     options(nomem, nostack))
             };
             from_pd(r)
@@ -176,12 +182,12 @@ mod x86 {
     }
 
     macro_rules! by_shape {
-        ($f:expr, $p:expr, $a:expr, $b:expr; $ss:literal $sd:literal $ps:literal $pd:literal) => {
+        ($f:expr, $p:expr, $a:expr, $b:expr; $ss:literal $sd:literal $ps:literal $pd:literal $(; $imm:literal)?) => {
             match ($f, $p) {
-                (Float::S, Part::Low) => low(Float::S, two!($ss, $a, $b)),
-                (Float::D, Part::Low) => low(Float::D, two!($sd, $a, $b)),
-                (Float::S, Part::All) => two!($ps, $a, $b),
-                (Float::D, Part::All) => two!($pd, $a, $b),
+                (Float::S, Part::Low) => low(Float::S, two!($ss, $a, $b $(, $imm)?)),
+                (Float::D, Part::Low) => low(Float::D, two!($sd, $a, $b $(, $imm)?)),
+                (Float::S, Part::All) => two!($ps, $a, $b $(, $imm)?),
+                (Float::D, Part::All) => two!($pd, $a, $b $(, $imm)?),
             }
         };
     }
@@ -196,6 +202,41 @@ mod x86 {
             FBin::Div => by_shape!(f, p, a, b; "divss" "divsd" "divps" "divpd"),
             FBin::Min => by_shape!(f, p, a, b; "minss" "minsd" "minps" "minpd"),
             FBin::Max => by_shape!(f, p, a, b; "maxss" "maxsd" "maxps" "maxpd"),
+            FBin::Minimum | FBin::Maximum => {
+                // A quiet NaN must not get there; the second is what zeros come to.
+                let ordered = fcmp(FCc::Or, f, p, a, b);
+                let (x, y) = (a & ordered, b & ordered);
+                let r = if op == FBin::Minimum {
+                    by_shape!(f, p, x, y; "minss" "minsd" "minps" "minpd")
+                        | by_shape!(f, p, y, x; "minss" "minsd" "minps" "minpd")
+                } else {
+                    by_shape!(f, p, x, y; "maxss" "maxsd" "maxps" "maxpd")
+                        & by_shape!(f, p, y, x; "maxss" "maxsd" "maxps" "maxpd")
+                };
+                r | lanes(f, p, !ordered)
+            }
+        }
+    }
+
+    /// To integral values. Only where [`has_rounding`].
+    #[inline(always)]
+    fn round(to: Rounding, exact: bool, f: Float, p: Part, a: u128) -> u128 {
+        debug_assert!(has_rounding());
+        macro_rules! by {
+            ($imm:literal) => {
+                by_shape!(f, p, 0, a; "roundss" "roundsd" "roundps" "roundpd"; $imm)
+            };
+        }
+        match (to, exact) {
+            (Rounding::Nearest, true) => by!(", 0"),
+            (Rounding::Down, true) => by!(", 1"),
+            (Rounding::Up, true) => by!(", 2"),
+            (Rounding::Zero, true) => by!(", 3"),
+            // Bit 3 keeps the precision exception away.
+            (Rounding::Nearest, false) => by!(", 8"),
+            (Rounding::Down, false) => by!(", 9"),
+            (Rounding::Up, false) => by!(", 10"),
+            (Rounding::Zero, false) => by!(", 11"),
         }
     }
 
@@ -212,6 +253,9 @@ mod x86 {
             (FUn::FromInt32, Float::S, Part::All) => two!("cvtdq2ps", 0, a),
             (FUn::FromInt32, Float::D, Part::Low) => low(f, two!("cvtdq2pd", 0, a as u32 as u128)),
             (FUn::FromInt32, Float::S, Part::Low) => low(f, two!("cvtdq2ps", 0, a as u32 as u128)),
+            (FUn::ToInt32, Float::S, _) => two!("cvttps2dq", 0, lanes(f, p, a)),
+            (FUn::ToInt32, Float::D, _) => two!("cvttpd2dq", 0, lanes(f, p, a)),
+            (FUn::Round(to, exact), ..) => round(to, exact, f, p, a),
             (FUn::Neg, ..) => lanes(f, p, a) ^ f.signs(p),
             (FUn::Abs, ..) => lanes(f, p, a) & !f.signs(p),
         }
@@ -339,6 +383,9 @@ mod none {
     pub fn clear_status() {}
     pub fn restore_status(_: u32) {}
     pub fn has_fma() -> bool {
+        false
+    }
+    pub fn has_rounding() -> bool {
         false
     }
     pub fn fbin(_: FBin, _: Float, _: Part, a: u128, _: u128) -> u128 {

@@ -27,7 +27,7 @@ pub use activity::{Activity, Work};
 pub use cpu::{Cpu, GuestFault, Sem, Term, Visitor};
 pub use emit::{Emit, JumpKind};
 pub use flags::{Cond, FlagOp};
-pub use float::{FBin, FCc, FUn, FlagStyle, Float, Part, Sound};
+pub use float::{FBin, FCc, FUn, FlagStyle, Float, Part, Rounding, Sound};
 pub use helper::{Effects, Helper, HelperFn};
 pub use mem::{MemOp, Order, Size};
 pub use ops::{Bin, Cc, Lane, Rmw, Un, VBin, Width};

@@ -17,7 +17,7 @@ use lyrebird_isa::{Core, Cpu};
 
 use super::arena::{Arena, ArenaError, Code, displacement};
 use super::chain::{self, COUNTS, ENTER, FETCH, FUNCTIONS, JUMPS, LINK, LINKS, OUT};
-use super::dump::{Dump, mark_cold};
+use super::dump::{Dump, is_quiet, mark_cold};
 use super::emit::Slow;
 use super::flow::Region;
 use super::function::{Host, build_aside, build_region, build_thunk};
@@ -341,6 +341,9 @@ impl<C: Cpu> Compiler<C> {
             return Err(CompileError::Cranelift(String::from("no code")));
         };
         let mut image = compiled.code_buffer().to_vec();
+        for s in compiled.buffer.get_srclocs_sorted().iter().filter(|s| is_quiet(s.loc)) {
+            host::silence(&mut image[s.start as usize..s.end as usize])?;
+        }
         let mut calls = Vec::new();
         for r in compiled.buffer.relocs() {
             let site = r.offset as usize;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Range;
 
 use cranelift_codegen::Context;
-use cranelift_codegen::ir::{Function, SourceLoc};
+use cranelift_codegen::ir::{Function, SourceLoc, Value};
 use lyrebird_isa::Cpu;
 
 use super::flow::Region;
@@ -14,6 +14,10 @@ use super::region::RegionRequest;
 /// Set in the source location of what is emitted into a cold block. The other bits are the number of a guest
 /// instruction in the region, from 1; 0 for what belongs to none.
 const COLD: u32 = 1 << 31;
+
+/// Set where a rounding to an integral value must not raise the precision exception, which there is no CLIF for:
+/// [`super::host::silence`] sees to it afterwards. It is set in no other source location but the default.
+const QUIET: u32 = 1 << 30;
 
 /// A guest instruction of a region.
 #[derive(Clone, Debug)]
@@ -61,6 +65,19 @@ pub(super) fn location(insn: usize) -> SourceLoc {
     SourceLoc::new(insn as u32 + 1)
 }
 
+/// Marks the instruction of a result as [`QUIET`].
+pub(super) fn mark_quiet(func: &mut Function, r: Value) {
+    let Some(i) = func.dfg.value_def(r).inst() else { return };
+    let at = func.srcloc(i);
+    let number = if at.is_default() { 0 } else { at.bits() };
+    func.set_srcloc(i, SourceLoc::new(number | QUIET));
+}
+
+/// Whether what has that location is [`QUIET`].
+pub(super) fn is_quiet(at: SourceLoc) -> bool {
+    !at.is_default() && at.bits() & QUIET != 0
+}
+
 /// Marks what is in cold blocks as such.
 pub(super) fn mark_cold(func: &mut Function) {
     let blocks: Vec<_> = func.layout.blocks().filter(|b| func.layout.is_cold(*b)).collect();
@@ -100,7 +117,7 @@ impl Dump {
         // What has no location is entry and exits, which are hot.
         let mut end = 0;
         let mut add = |range: Range<usize>, at: u32| {
-            let (insn, cold) = ((at & !COLD) as usize, at & COLD != 0);
+            let (insn, cold) = ((at & !(COLD | QUIET)) as usize, at & COLD != 0);
             let range = moved.to(range.start)..moved.to(range.end);
             if !range.is_empty() {
                 dump.pieces.push(Piece { range, insn: insn.checked_sub(1), cold });

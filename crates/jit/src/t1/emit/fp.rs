@@ -10,10 +10,11 @@ use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::immediates::{Ieee32, Ieee64};
 use cranelift_codegen::ir::{BlockArg, InstBuilder, InstructionData, Opcode, Type, Value, ValueDef, types};
 use lyrebird_isa::ops::Width;
-use lyrebird_isa::{Cpu, Emit, FBin, FCc, FUn, FlagStyle, Float, Helper, Part, Sound};
+use lyrebird_isa::{Cpu, Emit, FBin, FCc, FUn, FlagStyle, Float, Helper, Part, Rounding, Sound};
 
 use super::ClifEmitter;
 use super::flags::Flags;
+use crate::t1::dump::mark_quiet;
 use crate::t1::flow::{VECTOR, VECTORS};
 
 /// The CLIF type of a number.
@@ -113,19 +114,36 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
             FBin::Sub => self.b.ins().fsub(x, y),
             FBin::Mul => self.b.ins().fmul(x, y),
             FBin::Div => self.b.ins().fdiv(x, y),
-            // Patterns that are MINSD, MINPD and their kin.
-            FBin::Min | FBin::Max => {
-                let (l, r) = if op == FBin::Min { (x, y) } else { (y, x) };
-                let first = self.b.ins().fcmp(FloatCC::LessThan, l, r);
-                if p == Part::Low {
-                    self.b.ins().select(first, x, y)
-                } else {
-                    let first = self.seen_as(vector_type(f), first);
-                    self.b.ins().bitselect(first, x, y)
-                }
+            FBin::Min | FBin::Max => self.extreme(op == FBin::Min, f, p, x, y),
+            // The scalar forms branch, and are quiet.
+            FBin::Minimum if p == Part::Low => self.b.ins().fmin(x, y),
+            FBin::Maximum if p == Part::Low => self.b.ins().fmax(x, y),
+            FBin::Minimum | FBin::Maximum => {
+                let t = vector_type(f);
+                let [ordered, unordered] = [FloatCC::Ordered, FloatCC::Unordered].map(|cc| {
+                    let mask = self.b.ins().fcmp(cc, x, y);
+                    self.seen_as(t, mask)
+                });
+                // A quiet NaN must not get there; the second is what zeros come to.
+                let (x, y) = (self.b.ins().band(x, ordered), self.b.ins().band(y, ordered));
+                let least = op == FBin::Minimum;
+                let (r, s) = (self.extreme(least, f, p, x, y), self.extreme(least, f, p, y, x));
+                let r = if least { self.b.ins().bor(r, s) } else { self.b.ins().band(r, s) };
+                self.b.ins().bor(r, unordered)
             }
         };
         self.result(f, p, r)
+    }
+
+    /// MINSD, MAXSD and their kin, by the patterns that Cranelift knows them by.
+    fn extreme(&mut self, least: bool, f: Float, p: Part, x: Value, y: Value) -> Value {
+        let (l, r) = if least { (x, y) } else { (y, x) };
+        let first = self.b.ins().fcmp(FloatCC::LessThan, l, r);
+        if p == Part::Low {
+            return self.b.ins().select(first, x, y);
+        }
+        let first = self.seen_as(vector_type(f), first);
+        self.b.ins().bitselect(first, x, y)
     }
 
     pub(super) fn emit_fun(&mut self, op: FUn, f: Float, p: Part, a: Value) -> Value {
@@ -138,6 +156,20 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
                 let x = self.operand(f, p, a);
                 if op == FUn::Neg { self.b.ins().fneg(x) } else { self.b.ins().fabs(x) }
             }
+            (FUn::Round(to, exact), ..) => {
+                let x = self.operand(f, p, a);
+                let r = match to {
+                    Rounding::Nearest => self.b.ins().nearest(x),
+                    Rounding::Down => self.b.ins().floor(x),
+                    Rounding::Up => self.b.ins().ceil(x),
+                    Rounding::Zero => self.b.ins().trunc(x),
+                };
+                if !exact {
+                    mark_quiet(self.b.func, r);
+                }
+                r
+            }
+            (FUn::ToInt32, ..) => return self.to_int32(f, p, a),
             (FUn::Convert, _, Part::Low) => {
                 let x = self.scalar_of(f.other(), a);
                 if f == Float::D {
@@ -170,6 +202,29 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
             }
         };
         self.result(f, p, r)
+    }
+
+    /// CVTTPS2DQ, CVTTPD2DQ.
+    fn to_int32(&mut self, f: Float, p: Part, v: Value) -> Value {
+        let v = match p {
+            Part::All => v,
+            Part::Low => {
+                let x = self.scalar_of(f, v);
+                self.vector_of(f, x)
+            }
+        };
+        let x = self.seen_as(vector_type(f), v);
+        let r = match f {
+            Float::S => self.b.ins().x86_cvtt2dq(types::I32X4, x),
+            Float::D => {
+                let r = self.b.ins().x86_cvtt2dq(types::I64X2, x);
+                let zeros = self.b.func.dfg.constants.insert(vec![0; 16].into());
+                let zeros = self.b.ins().vconst(types::I64X2, zeros);
+                self.b.ins().snarrow(r, zeros)
+            }
+        };
+        self.raises = true;
+        self.seen_as(types::I8X16, r)
     }
 
     pub(super) fn emit_fma(&mut self, f: Float, p: Part, [a, b, c]: [Value; 3]) -> Value {

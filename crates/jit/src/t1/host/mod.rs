@@ -186,7 +186,7 @@ pub use squeeze::{Moved, squeeze};
 #[cfg(target_arch = "x86_64")]
 pub use x86_64::{
     CHECKED, Check, GUARD, LEAD, RECHECK, STAMP, ShapeError, enter, exit, exit_at, front, guard, jump,
-    link_stub, recheck, stamp, strip,
+    link_stub, recheck, silence, stamp, strip,
 };
 
 #[cfg(test)]

@@ -286,9 +286,51 @@ pub fn strip(code: &mut [u8], calls: &mut [usize]) -> Result<Vec<Range<usize>>, 
     Ok(dead)
 }
 
+/// Sets bit 3 of the immediate of ROUNDSS and its kin in `code`, which keeps the precision exception away (SDM Vol. 2,
+/// ROUNDPD). Besides them there are moves and zeroings of registers in `code`, none with four bytes like theirs: a
+/// displacement in a frame has zeros where those have an opcode.
+pub fn silence(code: &mut [u8]) -> Result<(), ShapeError> {
+    let mut found = false;
+    for at in 0..code.len() {
+        // 66 [REX] 0F 3A 08 to 0B, or its VEX form; from one register to another.
+        let imm = match code[at..] {
+            [0xc4, map, last, 8..=11, 0xc0..=0xff, 0..=3, ..] if map & 0x1f == 3 && last & 3 == 1 => at + 5,
+            [0x66, 0x0f, 0x3a, 8..=11, 0xc0..=0xff, 0..=3, ..] => at + 5,
+            [0x66, 0x40..=0x4f, 0x0f, 0x3a, 8..=11, 0xc0..=0xff, 0..=3, ..] => at + 6,
+            _ => continue,
+        };
+        code[imm] |= 8;
+        found = true;
+    }
+    if found { Ok(()) } else { Err(ShapeError::Code) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn roundings_are_silenced() {
+        // vpxor xmm2, xmm2, xmm2; vroundsd xmm1, xmm2, xmm9, 1; vroundps xmm3, xmm4, 0; movaps xmm5, xmm1
+        let mut code = vec![0xc5, 0xe9, 0xef, 0xd2, 0xc4, 0xc3, 0x69, 0x0b, 0xc9, 1];
+        code.extend([0xc4, 0xe3, 0x79, 0x08, 0xdc, 0, 0x0f, 0x28, 0xe9]);
+        let was = code.clone();
+        silence(&mut code).expect("there are two");
+        let changed: Vec<(usize, u8)> = code
+            .iter()
+            .zip(&was)
+            .enumerate()
+            .filter(|(_, (a, b))| a != b)
+            .map(|(i, (a, _))| (i, *a))
+            .collect();
+        assert_eq!(changed, [(9, 9), (15, 8)]);
+        // roundsd xmm1, xmm2, 3; roundss xmm9, xmm2, 2
+        let mut code = [0x66, 0x0f, 0x3a, 0x0b, 0xca, 3, 0x66, 0x44, 0x0f, 0x3a, 0x0a, 0xca, 2];
+        silence(&mut code).expect("there are two");
+        assert_eq!((code[5], code[12]), (11, 10));
+        // roundsd xmm1, [rax], 3 is not what is emitted.
+        assert!(matches!(silence(&mut [0x66, 0x0f, 0x3a, 0x0b, 0x08, 3]), Err(ShapeError::Code)));
+    }
 
     #[test]
     fn a_frame_is_taken_away() {
