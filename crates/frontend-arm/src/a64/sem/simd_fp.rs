@@ -3,12 +3,12 @@
 //! Bit 22 (`sz`) selects double precision; a vector of one double is reserved.
 
 use lyrebird_fp::{F16, F32, F64};
-use lyrebird_isa::{Emit, Helper, Lane, Sem, VBin, Visitor};
+use lyrebird_isa::{Emit, Lane, Sem, VBin, Visitor};
 
 use super::fp::call::{
     FpCall, Operands, convert_helper, lanes_helper, pairs_helper, reduce_helper, scalar_helper,
 };
-use super::fp::host::{self, shape};
+use super::fp::host::{self, ConvertLanes, shape};
 use super::fp::ops::{Arg, FpOp, FromSigned, FromUnsigned, Rint, RintExact, ToSigned, ToUnsigned};
 use super::{flags, undefined};
 use crate::ArmCpu;
@@ -28,14 +28,6 @@ fn lanes(w: Word) -> Option<u32> {
 /// Vd, Vn and Vm, with Vd as the addend.
 fn registers(w: Word) -> Operands {
     Operands::new(w.d(), w.n(), w.m()).addend(w.d())
-}
-
-fn single_or_double(
-    w: Word,
-    s: &'static Helper<ArmCpu>,
-    d: &'static Helper<ArmCpu>,
-) -> &'static Helper<ArmCpu> {
-    if w.bit(22) { d } else { s }
 }
 
 /// `O` lane by lane, on as many lanes as the arrangement has.
@@ -68,21 +60,29 @@ pub fn same_scalar<V: Visitor<ArmCpu>, O: FpOp>(w: Word, _pc: u64, mode: Mode, v
 }
 
 /// Pairwise on the concatenation of Vm and Vn.
-pub fn pairs<V: Visitor<ArmCpu>, O: FpOp>(w: Word, pc: u64, _mode: Mode, v: V) -> V::Out {
+pub fn pairs<V: Visitor<ArmCpu>, O: FpOp>(w: Word, pc: u64, mode: Mode, v: V) -> V::Out {
     let Some(n) = lanes(w) else { return undefined::unallocated(w, pc, v) };
-    let h = single_or_double(w, pairs_helper::<F32, O>(), pairs_helper::<F64, O>());
-    v.visit(FpCall::new(h, registers(w).lanes(n)))
+    let (p, s, d) = (registers(w).lanes(n), pairs_helper::<F32, O>(), pairs_helper::<F64, O>());
+    match (w.bit(22), w.bit(30)) {
+        (true, _) => host::visit_pairs::<V, F64, O, { shape::ALL }>(d, p, mode, v),
+        (false, true) => host::visit_pairs::<V, F32, O, { shape::ALL }>(s, p, mode, v),
+        (false, false) => host::visit_pairs::<V, F32, O, { shape::HALF }>(s, p, mode, v),
+    }
 }
 
 /// Pairwise on the two elements of Vn.
-pub fn pair_scalar<V: Visitor<ArmCpu>, O: FpOp>(w: Word, _pc: u64, _mode: Mode, v: V) -> V::Out {
-    let h = single_or_double(w, reduce_helper::<F32, O>(), reduce_helper::<F64, O>());
-    v.visit(FpCall::new(h, Operands::new(w.d(), w.n(), 0).lanes(2)))
+pub fn pair_scalar<V: Visitor<ArmCpu>, O: FpOp>(w: Word, _pc: u64, mode: Mode, v: V) -> V::Out {
+    let p = Operands::new(w.d(), w.n(), 0).lanes(2);
+    match w.bit(22) {
+        true => host::visit_pairs::<V, F64, O, { shape::PAIR }>(reduce_helper::<F64, O>(), p, mode, v),
+        false => host::visit_pairs::<V, F32, O, { shape::PAIR }>(reduce_helper::<F32, O>(), p, mode, v),
+    }
 }
 
 /// Across the four singles of Vn.
-pub fn across<V: Visitor<ArmCpu>, O: FpOp>(w: Word, _pc: u64, _mode: Mode, v: V) -> V::Out {
-    v.visit(FpCall::new(reduce_helper::<F32, O>(), Operands::new(w.d(), w.n(), 0).lanes(4)))
+pub fn across<V: Visitor<ArmCpu>, O: FpOp>(w: Word, _pc: u64, mode: Mode, v: V) -> V::Out {
+    let p = Operands::new(w.d(), w.n(), 0).lanes(4);
+    host::visit_pairs::<V, F32, O, { shape::ACROSS }>(reduce_helper::<F32, O>(), p, mode, v)
 }
 
 /// Register and index of the element form: H:L and M:Rm for singles, H for doubles, where L is reserved.
@@ -237,16 +237,24 @@ fn halves(w: Word, lanes: u32) -> Operands {
 }
 
 /// FCVTL, FCVTL2.
-pub fn fcvtl<V: Visitor<ArmCpu>>(w: Word, _pc: u64, _mode: Mode, v: V) -> V::Out {
+pub fn fcvtl<V: Visitor<ArmCpu>>(w: Word, _pc: u64, mode: Mode, v: V) -> V::Out {
     match w.bit(22) {
+        true if mode.fp_host() => {
+            let (h, p) = (convert_helper::<F32, F64, false>(), halves(w, 2));
+            flags!(w.bit(30) => |UPPER| v.visit(ConvertLanes::<true, UPPER>::new(h, p)))
+        }
         false => v.visit(FpCall::new(convert_helper::<F16, F32, false>(), halves(w, 4))),
         true => v.visit(FpCall::new(convert_helper::<F32, F64, false>(), halves(w, 2))),
     }
 }
 
 /// FCVTN, FCVTN2.
-pub fn fcvtn<V: Visitor<ArmCpu>>(w: Word, _pc: u64, _mode: Mode, v: V) -> V::Out {
+pub fn fcvtn<V: Visitor<ArmCpu>>(w: Word, _pc: u64, mode: Mode, v: V) -> V::Out {
     match w.bit(22) {
+        true if mode.fp_host() => {
+            let (h, p) = (convert_helper::<F64, F32, false>(), halves(w, 2));
+            flags!(w.bit(30) => |UPPER| v.visit(ConvertLanes::<false, UPPER>::new(h, p)))
+        }
         false => v.visit(FpCall::new(convert_helper::<F32, F16, false>(), halves(w, 4))),
         true => v.visit(FpCall::new(convert_helper::<F64, F32, false>(), halves(w, 2))),
     }

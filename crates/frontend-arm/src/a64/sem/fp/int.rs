@@ -2,7 +2,8 @@
 
 use lyrebird_fp::{F32, F64, IntType};
 use lyrebird_isa::host::quiet;
-use lyrebird_isa::{Cc, Emit, Float, Helper, Reg, Sem, V128, Visitor, Width};
+use lyrebird_isa::ops::{Bin, Lane};
+use lyrebird_isa::{Cc, Emit, FUn, Float, Helper, Part, Reg, Rounding, Sem, V128, Visitor, Width, host};
 
 use super::ops::{Arg, Elem};
 use crate::ArmCpu;
@@ -72,6 +73,44 @@ impl<const D: bool, const SF: bool> Sem<ArmCpu> for TruncateHost<D, SF> {
         let r = e.ftruncate(float(D), Width::sf(SF), a);
         let args = [e.imm(self.n as u64 | (Arg::ZERO.0 as u64) << 16), e.imm(0), e.imm(0)];
         let helper = if D { to_helper::<F64, SF, true>() } else { to_helper::<F32, SF, true>() };
+        let r = e.val_or(fits, r, *helper, args)?;
+        e.set_reg(self.d, r);
+        Ok(())
+    }
+}
+
+/// The other FCVT*S and FCVT*U to a general register on the host's unit. What may not fit is the helper's, and not shown
+/// to the host: what it finds inexact or invalid may be the other or neither.
+#[derive(Clone, Copy, Debug)]
+pub struct ConvertHost<const D: bool, const SF: bool, const S: bool> {
+    d: Reg,
+    n: u8,
+    arg: u16,
+    to: Rounding,
+}
+
+impl<const D: bool, const SF: bool, const S: bool> Sem<ArmCpu> for ConvertHost<D, SF, S> {
+    #[inline(always)]
+    fn sem<E: Emit<Cpu = ArmCpu>>(&self, e: &mut E) -> Result<(), E::Fault> {
+        let (f, w) = (float(D), Width::sf(D));
+        // Numbers below two to that fit; half of them, where rounding may lead out of them.
+        let bits = if SF { 63 } else { 32 - S as u64 } - (D && !SF && self.to != Rounding::Zero) as u64;
+        let limit = if D { (1023 + bits) << 52 } else { (127 + bits) << 23 };
+        let a = e.vreg(self.n);
+        let raw = e.vec_lo(a);
+        // Without a sign, negative numbers are above all others.
+        let mask = e.imm(if S { u64::MAX >> (65 - w.bits()) } else { w.mask() });
+        let size = e.bin(Bin::And, w, raw, mask);
+        let (limit, zero) = (e.imm(limit), e.imm(0));
+        let fits = e.cmp(Cc::Ult, w, size, limit);
+        let raw = e.select(fits, raw, zero);
+        let mut v = e.vsplat(Lane::D, raw);
+        if self.to != Rounding::Zero {
+            v = e.fun(FUn::Round(self.to, true), f, Part::Low, v);
+        }
+        let r = e.ftruncate(f, Width::sf(SF || !S), v);
+        let args = [e.imm(self.n as u64 | (self.arg as u64) << 16), zero, zero];
+        let helper = if D { to_helper::<F64, SF, S>() } else { to_helper::<F32, SF, S>() };
         let r = e.val_or(fits, r, *helper, args)?;
         e.set_reg(self.d, r);
         Ok(())
@@ -187,6 +226,16 @@ fn to_general<V: Visitor<ArmCpu>>(w: Word, arg: Arg, mode: Mode, v: V) -> V::Out
     if mode.fp_host() && arg == Arg::ZERO && !w.bit(16) {
         let (d, n) = (w.rd(), w.n() as u8);
         return flags!(w.bit(22), w.sf() => |D, SF| v.visit(TruncateHost::<D, SF> { d, n }));
+    }
+    if mode.fp_host()
+        && host::has_rounding()
+        && arg.frac() == 0
+        && let Some(to) = arg.on_host()
+    {
+        let (d, n, arg) = (w.rd(), w.n() as u8, arg.0);
+        return flags!(w.bit(22), w.sf(), !w.bit(16) => |D, SF, S| {
+            v.visit(ConvertHost::<D, SF, S> { d, n, arg, to })
+        });
     }
     let helper = flags!(w.sf(), !w.bit(16) => |SF, S| match w.bit(22) {
         true => to_helper::<F64, SF, S>(),

@@ -2,7 +2,7 @@
 
 use lyrebird_fp as fp;
 use lyrebird_fp::{Env, F16, F32, F64, Format, IntType, Ordering, Round};
-use lyrebird_isa::{FBin, FCc, Float};
+use lyrebird_isa::{FBin, FCc, Float, Rounding};
 
 /// A format that fits a lane of a vector register.
 pub trait Elem: Format + Send + Sync {
@@ -72,6 +72,18 @@ impl Arg {
         }
     }
 
+    /// The rounding mode on the host's unit, which has no ties away from zero. As FPCR.RMode says is to nearest there.
+    #[inline(always)]
+    pub const fn on_host(self) -> Option<Rounding> {
+        match self.0 & 7 {
+            0 | 5 => Some(Rounding::Nearest),
+            1 => Some(Rounding::Up),
+            2 => Some(Rounding::Down),
+            3 => Some(Rounding::Zero),
+            _ => None,
+        }
+    }
+
     /// The number of fraction bits.
     #[inline(always)]
     pub fn frac(self) -> u32 {
@@ -92,8 +104,12 @@ pub enum OnHost {
     Fma(bool, bool),
     /// A comparison.
     Mask(FCc, Of),
-    /// From a signed integer of 32 bits.
-    FromInt32,
+    /// From an integer as wide; whether it is signed.
+    FromInt(bool),
+    /// To an integer as wide, as [`Arg`] says; whether it is signed.
+    ToInt(bool),
+    /// To an integral value, as [`Arg`] says; whether it raises inexact.
+    Round(bool),
 }
 
 /// What is done to the sign of a result.
@@ -183,13 +199,13 @@ ops! {
     /// FDIV.
     Div "fdiv" [OnHost::Bin(FBin::Div, After::Plain)] |e, a, b, c, i| fp::div::<F>(e, a, b);
     /// FMAX.
-    Max "fmax" |e, a, b, c, i| fp::max::<F>(e, a, b);
+    Max "fmax" [OnHost::Bin(FBin::Maximum, After::Plain)] |e, a, b, c, i| fp::max::<F>(e, a, b);
     /// FMIN.
-    Min "fmin" |e, a, b, c, i| fp::min::<F>(e, a, b);
+    Min "fmin" [OnHost::Bin(FBin::Minimum, After::Plain)] |e, a, b, c, i| fp::min::<F>(e, a, b);
     /// FMAXNM.
-    MaxNum "fmaxnm" |e, a, b, c, i| fp::max_num::<F>(e, a, b);
+    MaxNum "fmaxnm" [OnHost::Bin(FBin::Maximum, After::Plain)] |e, a, b, c, i| fp::max_num::<F>(e, a, b);
     /// FMINNM.
-    MinNum "fminnm" |e, a, b, c, i| fp::min_num::<F>(e, a, b);
+    MinNum "fminnm" [OnHost::Bin(FBin::Minimum, After::Plain)] |e, a, b, c, i| fp::min_num::<F>(e, a, b);
     /// FABD: the sign is cleared after the subtraction, also of a NaN.
     Abd "fabd" [OnHost::Bin(FBin::Sub, After::Abs)] |e, a, b, c, i| F::abs(fp::sub::<F>(e, a, b));
     /// FMADD and FMLA.
@@ -227,9 +243,9 @@ ops! {
     /// FSQRT.
     Sqrt "fsqrt" [OnHost::Sqrt] |e, a, b, c, i| fp::sqrt::<F>(e, a);
     /// FRINTN, FRINTP, FRINTM, FRINTZ, FRINTA, FRINTI.
-    Rint "frint" |e, a, b, c, i| { let r = i.round(e); fp::round_int::<F>(e, a, r, false) };
+    Rint "frint" [OnHost::Round(false)] |e, a, b, c, i| { let r = i.round(e); fp::round_int::<F>(e, a, r, false) };
     /// FRINTX.
-    RintExact "frintx" |e, a, b, c, i| { let r = i.round(e); fp::round_int::<F>(e, a, r, true) };
+    RintExact "frintx" [OnHost::Round(true)] |e, a, b, c, i| { let r = i.round(e); fp::round_int::<F>(e, a, r, true) };
     /// FRECPE.
     RecipEstimate "frecpe" |e, a, b, c, i| fp::recip_estimate::<F>(e, a);
     /// FRSQRTE.
@@ -241,22 +257,22 @@ ops! {
     /// URSQRTE.
     URsqrtEstimate "ursqrte" |e, a, b, c, i| F::of(fp::u32_rsqrt_estimate(F::raw(a) as u32) as u64);
     /// FCVT{N,P,M,Z,A}S to an element of the same width.
-    ToSigned "fcvts" |e, a, b, c, i| {
+    ToSigned "fcvts" [OnHost::ToInt(true)] |e, a, b, c, i| {
         let r = i.round(e);
         F::of(fp::to_fixed::<F>(e, a, i.frac(), int::<F>(true), r))
     };
     /// FCVT{N,P,M,Z,A}U to an element of the same width.
-    ToUnsigned "fcvtu" |e, a, b, c, i| {
+    ToUnsigned "fcvtu" [OnHost::ToInt(false)] |e, a, b, c, i| {
         let r = i.round(e);
         F::of(fp::to_fixed::<F>(e, a, i.frac(), int::<F>(false), r))
     };
     /// SCVTF from an element of the same width.
-    FromSigned "scvtf" [OnHost::FromInt32] |e, a, b, c, i| {
+    FromSigned "scvtf" [OnHost::FromInt(true)] |e, a, b, c, i| {
         let r = e.policy.round;
         fp::from_fixed::<F>(e, F::raw(a), i.frac(), int::<F>(true), r)
     };
     /// UCVTF from an element of the same width.
-    FromUnsigned "ucvtf" |e, a, b, c, i| {
+    FromUnsigned "ucvtf" [OnHost::FromInt(false)] |e, a, b, c, i| {
         let r = e.policy.round;
         fp::from_fixed::<F>(e, F::raw(a), i.frac(), int::<F>(false), r)
     };
