@@ -1,9 +1,13 @@
-//! Comparisons and conversions that the host computes where MXCSR lets it, and whose rows are for what it cannot:
-//! flags, general registers, integers out of range.
+//! Comparisons, conversions and roundings that the host computes where MXCSR lets it, and whose rows are for what it
+//! cannot: flags, general registers, integers out of range.
 
 use iced_x86::{EncodingKind, Mnemonic};
-use lyrebird_isa::{Emit, FCc, FlagStyle, Float, Helper, MemOp, Part, Reg, Sem, Size, Visitor, Width};
+use lyrebird_isa::{
+    Bin, Cc, Emit, FCc, FUn, FlagStyle, Float, Helper, Lane, MemOp, Part, Reg, Rounding, Sem, Size, Visitor,
+    Width, host,
+};
 
+use super::inline::{Reach, clear_upper};
 use super::{Op, What, access, flag, place, run};
 use crate::X86Cpu;
 use crate::decode::Insn;
@@ -69,52 +73,75 @@ fn compare<const D: bool, const SIGNALLING: bool, E: Emit<Cpu = X86Cpu>>(
     e.set_fflags(FlagStyle::X86, float(D), a, b, unordered)
 }
 
-/// CVTTSS2SI, CVTTSD2SI from a register.
+/// CVTTSS2SI, CVTTSD2SI from a register; `NEAREST`: CVTSS2SI, CVTSD2SI.
 #[derive(Clone, Copy, Debug)]
-struct Truncate<const D: bool, const WIDE: bool> {
+struct ToInt<const D: bool, const WIDE: bool, const NEAREST: bool> {
     w: What,
 }
 
-impl<const D: bool, const WIDE: bool> Sem<X86Cpu> for Truncate<D, WIDE> {
+impl<const D: bool, const WIDE: bool, const NEAREST: bool> Sem<X86Cpu> for ToInt<D, WIDE, NEAREST> {
     #[inline(always)]
     fn sem<E: Emit<Cpu = X86Cpu>>(&self, e: &mut E) -> Result<(), E::Fault> {
         let b = e.vreg(self.w.b);
-        truncate::<D, WIDE, E>(e, self.w, b)
+        to_int::<D, WIDE, NEAREST, E>(e, self.w, b)
     }
 }
 
 /// The same from memory.
 #[derive(Clone, Copy, Debug)]
-struct TruncateMem<const D: bool, const WIDE: bool> {
+struct ToIntMem<const D: bool, const WIDE: bool, const NEAREST: bool> {
     m: Mem,
     op: Op,
     flags: u8,
 }
 
-impl<const D: bool, const WIDE: bool> Sem<X86Cpu> for TruncateMem<D, WIDE> {
+impl<const D: bool, const WIDE: bool, const NEAREST: bool> Sem<X86Cpu> for ToIntMem<D, WIDE, NEAREST> {
     #[inline(always)]
     fn sem<E: Emit<Cpu = X86Cpu>>(&self, e: &mut E) -> Result<(), E::Fault> {
         let va = self.m.linear(e, size(D).bytes(), false)?;
         let b = e.vload(MemOp::new(size(D)), va)?;
         let d = self.m.reg.0;
         let w = What { d, a: d, b: place::VALUE, imm: WIDE as u8, flags: self.flags, op: self.op };
-        truncate::<D, WIDE, E>(e, w, b)
+        to_int::<D, WIDE, NEAREST, E>(e, w, b)
     }
 }
 
 #[inline(always)]
-fn truncate<const D: bool, const WIDE: bool, E: Emit<Cpu = X86Cpu>>(
+fn to_int<const D: bool, const WIDE: bool, const NEAREST: bool, E: Emit<Cpu = X86Cpu>>(
     e: &mut E,
     w: What,
     b: E::Vec,
 ) -> Result<(), E::Fault> {
     let width = Width::sf(WIDE);
-    let fits = e.ffits(float(D), width, b);
-    let v = e.ftruncate(float(D), width, b);
+    let (fits, v) = if NEAREST {
+        let (fits, v) = within::<D, WIDE, E>(e, b);
+        (fits, e.fun(FUn::Round(Rounding::Nearest, true), float(D), Part::Low, v))
+    } else {
+        (e.ffits(float(D), width, b), b)
+    };
+    let v = e.ftruncate(float(D), width, v);
     let args = [e.imm(w.pack()), e.vec_lo(b), e.imm(0)];
     let v = e.val_or(fits, v, Helper::fp("media", run), args)?;
     e.set_reg(Reg(w.d & 15), v);
     Ok(())
+}
+
+/// Whether the low lane rounded to nearest fits, and what to round: it, or zero. Of a number that does not fit the
+/// rounding would be inexact, which the conversion is not.
+#[inline(always)]
+fn within<const D: bool, const WIDE: bool, E: Emit<Cpu = X86Cpu>>(e: &mut E, v: E::Vec) -> (E::Bool, E::Vec) {
+    // A power of two: half of what fits, which the rounding does not lead out of.
+    let limit = match float(D) {
+        Float::S => (127 + if WIDE { 62 } else { 30 }) << 23,
+        Float::D => (1023 + if WIDE { 62 } else { 30 }) << 52,
+    };
+    let w = Width::sf(D);
+    let (magnitude, limit, zero) = (e.imm(u64::MAX >> (65 - w.bits())), e.imm(limit), e.imm(0));
+    let lo = e.vec_lo(v);
+    let exp = e.bin(Bin::And, w, lo, magnitude);
+    let fits = e.cmp(Cc::Ult, w, exp, limit);
+    let lo = e.select(fits, lo, zero);
+    (fits, e.vsplat(Lane::D, lo))
 }
 
 /// CVTSI2SS, CVTSI2SD from a general register.
@@ -172,7 +199,7 @@ fn scalar<E: Emit<Cpu = X86Cpu>>(e: &mut E, f: Float, d: u8, a: u8, r: E::Vec, v
     let r = e.vmerge(f.lane(), a, r);
     e.set_vreg(d, r);
     if vex {
-        super::inline::clear_upper(e, d);
+        clear_upper(e, d);
     }
 }
 
@@ -230,7 +257,83 @@ fn mask<const D: bool, const SCALAR: bool, E: Emit<Cpu = X86Cpu>>(
     }
     e.set_vreg(d, r);
     if vex {
-        super::inline::clear_upper(e, d);
+        clear_upper(e, d);
+    }
+}
+
+/// ROUNDPS, ROUNDPD, ROUNDSS, ROUNDSD.
+#[derive(Clone, Copy, Debug)]
+struct Round<const D: bool, const SCALAR: bool> {
+    d: u8,
+    a: u8,
+    b: u8,
+    imm: u8,
+    reach: Reach,
+}
+
+impl<const D: bool, const SCALAR: bool> Sem<X86Cpu> for Round<D, SCALAR> {
+    #[inline(always)]
+    fn sem<E: Emit<Cpu = X86Cpu>>(&self, e: &mut E) -> Result<(), E::Fault> {
+        let b = e.vreg(self.b);
+        let hi = (self.reach == Reach::Vex256).then(|| e.vreg(16 + self.b));
+        round::<D, SCALAR, E>(e, [self.d, self.a], [Some(b), hi], self.imm, self.reach);
+        Ok(())
+    }
+}
+
+/// The same with the second source in memory. Destination and first source are the memory operand's registers.
+#[derive(Clone, Copy, Debug)]
+struct RoundMem<const D: bool, const SCALAR: bool> {
+    m: Mem,
+    imm: u8,
+    reach: Reach,
+}
+
+impl<const D: bool, const SCALAR: bool> Sem<X86Cpu> for RoundMem<D, SCALAR> {
+    #[inline(always)]
+    fn sem<E: Emit<Cpu = X86Cpu>>(&self, e: &mut E) -> Result<(), E::Fault> {
+        let size = if SCALAR { size(D) } else { Size::B16 };
+        let wide = self.reach == Reach::Vex256;
+        let va = self.m.linear(e, if wide { 32 } else { size.bytes() }, false)?;
+        let m = access(size, !SCALAR && self.reach == Reach::Legacy);
+        let b = e.vload(m, va)?;
+        let hi = if wide {
+            let va = e.add_imm(va, 16);
+            Some(e.vload(m, va)?)
+        } else {
+            None
+        };
+        round::<D, SCALAR, E>(e, [self.m.reg.0, self.m.reg2.0], [Some(b), hi], self.imm, self.reach);
+        Ok(())
+    }
+}
+
+#[inline(always)]
+fn round<const D: bool, const SCALAR: bool, E: Emit<Cpu = X86Cpu>>(
+    e: &mut E,
+    [d, a]: [u8; 2],
+    b: [Option<E::Vec>; 2],
+    imm: u8,
+    reach: Reach,
+) {
+    // Bit 2 is for MXCSR.RC, which is to nearest here; bit 3 is for no precision exception.
+    let to = if imm & 4 != 0 { Rounding::Nearest } else { Rounding::from_bits(imm) };
+    let part = if SCALAR { Part::Low } else { Part::All };
+    let [lo, hi] = b.map(|v| v.map(|v| e.fun(FUn::Round(to, imm & 8 == 0), float(D), part, v)));
+    let vex = reach != Reach::Legacy;
+    match (lo, hi) {
+        (Some(r), _) if SCALAR => scalar(e, float(D), d, a, r, vex),
+        (Some(lo), Some(hi)) => {
+            e.set_vreg(d, lo);
+            e.set_vreg(16 + d, hi);
+        }
+        (Some(r), None) => {
+            e.set_vreg(d, r);
+            if vex {
+                clear_upper(e, d);
+            }
+        }
+        _ => {}
     }
 }
 
@@ -260,6 +363,21 @@ macro_rules! flags {
             }
         }
     };
+}
+
+/// Picks the `Sem` of CVTSD2SI and its kin.
+fn to_ints<V: Visitor<X86Cpu>, const D: bool, const W: bool, const NEAREST: bool>(
+    x: &Insn<'_>,
+    op: Op,
+    flags: u8,
+    v: V,
+) -> V::Out {
+    let d = x.gpr(0);
+    if x.is_mem(1) {
+        return v.visit(ToIntMem::<D, W, NEAREST> { m: x.mem().with(d), op, flags });
+    }
+    let w = What { d: d.0, a: d.0, b: x.number(1), imm: W as u8, flags, op };
+    v.visit(ToInt::<D, W, NEAREST> { w })
 }
 
 /// Picks the `Sem` of an instruction of this file.
@@ -292,13 +410,36 @@ pub(super) fn decode<V: Visitor<X86Cpu>>(x: &Insn<'_>, op: Op, v: V) -> Decoded<
         }
         M::Cvttss2si | M::Vcvttss2si | M::Cvttsd2si | M::Vcvttsd2si => {
             let double = matches!(m, M::Cvttsd2si | M::Vcvttsd2si);
-            let wide = x.reg_width(0) == w::Q;
-            let d = x.gpr(0);
-            flags!(double, wide => |D, W| if x.is_mem(1) {
-                v.visit(TruncateMem::<D, W> { m: x.mem().with(d), op, flags })
+            flags!(double, x.reg_width(0) == w::Q => |D, W| to_ints::<V, D, W, false>(x, op, flags, v))
+        }
+        M::Cvtss2si | M::Vcvtss2si | M::Cvtsd2si | M::Vcvtsd2si if host::has_rounding() => {
+            let double = matches!(m, M::Cvtsd2si | M::Vcvtsd2si);
+            flags!(double, x.reg_width(0) == w::Q => |D, W| to_ints::<V, D, W, true>(x, op, flags, v))
+        }
+        M::Roundps
+        | M::Vroundps
+        | M::Roundpd
+        | M::Vroundpd
+        | M::Roundss
+        | M::Vroundss
+        | M::Roundsd
+        | M::Vroundsd
+            if host::has_rounding() =>
+        {
+            let double = matches!(m, M::Roundpd | M::Vroundpd | M::Roundsd | M::Vroundsd);
+            let one = matches!(m, M::Roundss | M::Vroundss | M::Roundsd | M::Vroundsd);
+            let imm = x.i.immediate8();
+            let reach = match vex {
+                true if x.i.op_register(0).is_ymm() => Reach::Vex256,
+                true => Reach::Vex128,
+                false => Reach::Legacy,
+            };
+            let d = x.number(0);
+            let (a, b) = if last == 3 { (x.number(1), 2) } else { (d, 1) };
+            flags!(double, one => |D, S| if x.is_mem(b) {
+                v.visit(RoundMem::<D, S> { m: x.mem().with(Gpr(d)).with2(Gpr(a)), imm, reach })
             } else {
-                let w = What { d: d.0, a: d.0, b: x.number(1), imm: W as u8, flags, op };
-                v.visit(Truncate::<D, W> { w })
+                v.visit(Round::<D, S> { d, a, b: x.number(b), imm, reach })
             })
         }
         M::Cvtsi2ss | M::Vcvtsi2ss | M::Cvtsi2sd | M::Vcvtsi2sd => {

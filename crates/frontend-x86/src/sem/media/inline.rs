@@ -2,7 +2,8 @@
 
 use iced_x86::{EncodingKind, Mnemonic, OpKind};
 use lyrebird_isa::ops::{Lane, VBin};
-use lyrebird_isa::{Emit, FBin, FUn, Float, Part, Sem, Size, Visitor};
+use lyrebird_isa::vector::lanes;
+use lyrebird_isa::{Emit, FBin, FUn, Float, Part, Rounding, Sem, Size, Visitor, host};
 
 use super::access;
 use crate::X86Cpu;
@@ -19,12 +20,20 @@ enum Kind {
     Float(FBin, Float, Part),
     /// Of the second source alone, on the host's unit.
     Unary(FUn, Float, Part),
+    /// The same, to 32-bit integers to nearest.
+    Nearest,
+    /// Of the even lanes with the odd ones, on the host's unit.
+    Pairs(FBin, Float),
 }
 
 /// The first number of an operation on the host's unit: below are four of each [`FBin`], of scalars and vectors.
 const FLOATS: u8 = 20;
 /// The first number of square roots.
 const ROOTS: u8 = FLOATS + 24;
+/// The number of CVTTPD2DQ.
+const TO_INTS: u8 = 55;
+/// The number of CVTPS2DQ.
+const NEAREST: u8 = 56;
 
 const fn int(op: VBin, lane: Lane) -> Kind {
     Kind::Int(op, lane, false)
@@ -69,6 +78,13 @@ const fn operation(n: u8) -> Kind {
         51 => Kind::Unary(FUn::Convert, Float::S, Part::All),
         52 => Kind::Unary(FUn::FromInt32, Float::D, Part::All),
         53 => Kind::Unary(FUn::FromInt32, Float::S, Part::All),
+        54 => Kind::Unary(FUn::ToInt32, Float::S, Part::All),
+        TO_INTS => Kind::Unary(FUn::ToInt32, Float::D, Part::All),
+        NEAREST => Kind::Nearest,
+        57 => Kind::Pairs(FBin::Add, Float::S),
+        58 => Kind::Pairs(FBin::Add, Float::D),
+        59 => Kind::Pairs(FBin::Sub, Float::S),
+        60 => Kind::Pairs(FBin::Sub, Float::D),
         _ => Kind::Unary(FUn::Sqrt, format(n), part(n)),
     }
 }
@@ -131,6 +147,13 @@ fn float(m: Mnemonic) -> Option<u8> {
         M::Cvtpd2ps | M::Vcvtpd2ps => 51,
         M::Cvtdq2pd | M::Vcvtdq2pd => 52,
         M::Cvtdq2ps | M::Vcvtdq2ps => 53,
+        M::Cvttps2dq | M::Vcvttps2dq => 54,
+        M::Cvttpd2dq | M::Vcvttpd2dq => TO_INTS,
+        M::Cvtps2dq | M::Vcvtps2dq if host::has_rounding() => NEAREST,
+        M::Haddps | M::Vhaddps => 57,
+        M::Haddpd | M::Vhaddpd => 58,
+        M::Hsubps | M::Vhsubps => 59,
+        M::Hsubpd | M::Vhsubpd => 60,
         _ => return None,
     })
 }
@@ -180,6 +203,16 @@ fn apply<const N: u8, E: Emit<Cpu = X86Cpu>>(e: &mut E, a: E::Vec, b: E::Vec) ->
         Kind::Int(op, lane, false) => return e.vbin(op, lane, a, b),
         Kind::Float(op, f, p) => (e.fbin(op, f, p, a, b), f, p),
         Kind::Unary(op, f, p) => (e.fun(op, f, p, b), f, p),
+        Kind::Nearest => {
+            // What does not fit is an integral value or a NaN: the rounding raises nothing that is not raised here.
+            let r = e.fun(FUn::Round(Rounding::Nearest, true), Float::S, Part::All, b);
+            return e.fun(FUn::ToInt32, Float::S, Part::All, r);
+        }
+        Kind::Pairs(op, f) => {
+            let even = e.vshuffle(a, b, &lanes(f.lane(), |i| 2 * i));
+            let odd = e.vshuffle(a, b, &lanes(f.lane(), |i| 2 * i + 1));
+            return e.fbin(op, f, Part::All, even, odd);
+        }
     };
     // Above a scalar the first source stays.
     if p == Part::Low { e.vmerge(f.lane(), a, r) } else { r }
@@ -275,7 +308,7 @@ pub(super) fn decode<V: Visitor<X86Cpu>>(x: &Insn<'_>, v: V) -> Decoded<V> {
     let d = x.number(0);
     // Halves are on their own, but where elements change their width.
     if reach == Reach::Vex256 && (50..=52).contains(&n)
-        || n == 51 && (x.i.op_register(1).is_ymm() || x.i.memory_size().size() == 32)
+        || (n == 51 || n == TO_INTS) && (x.i.op_register(1).is_ymm() || x.i.memory_size().size() == 32)
     {
         return Err(v);
     }
@@ -283,8 +316,8 @@ pub(super) fn decode<V: Visitor<X86Cpu>>(x: &Insn<'_>, v: V) -> Decoded<V> {
     let a = if reach == Reach::Legacy || second == 1 { d } else { x.number(1) };
     Ok(consts!(n, [
         0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39
-        40 41 42 43 44 45 46 47 48 49 50 51 52
-    ] 53 => |N| {
+        40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59
+    ] 60 => |N| {
         if x.is_mem(second) {
             v.visit(FromMemory::<N> { m: x.mem().with(Gpr(d)).with2(Gpr(a)), reach })
         } else {

@@ -4,7 +4,7 @@
 use iced_x86::{EncodingKind, Mnemonic, OpKind};
 use lyrebird_isa::ops::{Lane, VBin};
 use lyrebird_isa::vector::{Bytes, lanes};
-use lyrebird_isa::{Emit, MemOp, Reg, Sem, Size, VPair, VShift, VUn, Visitor};
+use lyrebird_isa::{Bin, Cc, Emit, MemOp, Reg, Sem, Size, VPair, VShift, VUn, Visitor, Width, flags};
 
 use super::access;
 use super::inline::{Reach, clear_upper};
@@ -407,6 +407,76 @@ impl Sem<X86Cpu> for InsertMem {
     }
 }
 
+/// PTEST.
+#[derive(Clone, Copy, Debug)]
+struct Test {
+    a: u8,
+    b: u8,
+    wide: bool,
+}
+
+impl Sem<X86Cpu> for Test {
+    #[inline(always)]
+    fn sem<E: Emit<Cpu = X86Cpu>>(&self, e: &mut E) -> Result<(), E::Fault> {
+        let b = e.vreg(self.b);
+        let hi = self.wide.then(|| e.vreg(16 + self.b));
+        test(e, self.a, b, hi);
+        Ok(())
+    }
+}
+
+/// The same with the second source in memory. The first is the memory operand's register.
+#[derive(Clone, Copy, Debug)]
+struct TestMem {
+    m: Mem,
+    wide: bool,
+    vex: bool,
+}
+
+impl Sem<X86Cpu> for TestMem {
+    #[inline(always)]
+    fn sem<E: Emit<Cpu = X86Cpu>>(&self, e: &mut E) -> Result<(), E::Fault> {
+        let va = self.m.linear(e, if self.wide { 32 } else { 16 }, false)?;
+        let m = access(Size::B16, !self.vex);
+        let b = e.vload(m, va)?;
+        let hi = if self.wide {
+            let va = e.add_imm(va, 16);
+            Some(e.vload(m, va)?)
+        } else {
+            None
+        };
+        test(e, self.m.reg.0, b, hi);
+        Ok(())
+    }
+}
+
+/// ZF where no bit of `a` and `b` is common, CF where `a` has all of `b`; the other flags are clear.
+fn test<E: Emit<Cpu = X86Cpu>>(e: &mut E, a: u8, b: E::Vec, hi: Option<E::Vec>) {
+    let lo = e.vreg(a);
+    let hi = hi.map(|b| (e.vreg(16 + a), b));
+    let mut any = |first: bool| {
+        let one = |e: &mut E, (a, b)| match first {
+            true => e.vbin(VBin::And, Lane::D, a, b),
+            false => e.vbin(VBin::Bic, Lane::D, b, a),
+        };
+        let mut r = one(e, (lo, b));
+        if let Some(hi) = hi {
+            let s = one(e, hi);
+            r = e.vbin(VBin::Or, Lane::D, r, s);
+        }
+        let (lo, hi, zero) = (e.vec_lo(r), e.vec_hi(r), e.imm(0));
+        let r = e.bin(Bin::Or, Width::W64, lo, hi);
+        e.cmp(Cc::Ne, Width::W64, r, zero)
+    };
+    let (common, more) = (any(true), any(false));
+    // Flag words have CF's complement, and PF is clear where the byte has an odd number of ones.
+    let (z, c, one, zero) = (e.imm(flags::Z | 1), e.imm(flags::C), e.imm(1), e.imm(0));
+    let z = e.select(common, one, z);
+    let c = e.select(more, c, zero);
+    let word = e.bin(Bin::Or, Width::W64, z, c);
+    e.set_nzcv(word);
+}
+
 /// Lanes of insertions, extractions and masks.
 fn lane_of(m: Mnemonic) -> Option<Lane> {
     use Mnemonic as M;
@@ -430,6 +500,14 @@ pub(super) fn decode<V: Visitor<X86Cpu>>(x: &Insn<'_>, v: V) -> Decoded<V> {
     let vex = i.encoding() == EncodingKind::VEX;
     let last = i.op_count() - 1;
     let imm = if x.is_imm(last) { i.immediate8() } else { 0 };
+    if matches!(m, Mnemonic::Ptest | Mnemonic::Vptest) {
+        let (a, wide) = (x.number(0), i.op_register(0).is_ymm());
+        return Ok(if x.is_mem(1) {
+            v.visit(TestMem { m: x.mem().with(Gpr(a)), wide, vex })
+        } else {
+            v.visit(Test { a, b: x.number(1), wide })
+        });
+    }
     if let Some(lane) = lane_of(m) {
         let index = imm & (16 / bytes(lane) - 1);
         return match (x.is_gpr(0), x.is_imm(last)) {
