@@ -29,6 +29,11 @@ pub struct Unit {
     pub seed: u32,
 }
 
+/// Whether the name of a form contains `part`, which is in lower case.
+fn named(code: Code, part: &str) -> bool {
+    format!("{code:?}").to_lowercase().contains(part)
+}
+
 /// Makes tests.
 pub struct Generator {
     rng: Rng,
@@ -47,12 +52,17 @@ pub struct Generator {
 impl Generator {
     /// For code of that many bits; `filter` is part of the name of the forms wanted.
     pub fn new(seed: u64, bits: u32, filter: Option<String>) -> Generator {
+        let filter = filter.map(|f| f.to_lowercase());
         Generator {
             rng: Rng(seed),
             bits,
-            filter: filter.map(|f| f.to_lowercase()),
             factory: InstructionInfoFactory::new(),
-            forms: encodings(bits).into_values().map(|b| b[..b.len() - FOLLOWING].to_vec()).collect(),
+            forms: encodings(bits)
+                .into_iter()
+                .filter(|(code, _)| filter.as_ref().is_none_or(|f| named(*code, f)))
+                .map(|(_, b)| b[..b.len() - FOLLOWING].to_vec())
+                .collect(),
+            filter,
             made: BTreeMap::new(),
             skipped: BTreeMap::new(),
             total: 0,
@@ -63,10 +73,14 @@ impl Generator {
     fn bytes(&mut self) -> [u8; 24] {
         let r = &mut self.rng;
         let mut b = [0u8; 24];
-        if r.one_in(8) {
+        // Chance seldom comes by one form.
+        let wanted = self.filter.is_some() && !r.one_in(8);
+        if !self.forms.is_empty() && (wanted || r.one_in(8)) {
             b = std::array::from_fn(|_| r.next() as u8);
             let form = &self.forms[r.below(self.forms.len() as u64) as usize];
-            b[..form.len()].copy_from_slice(form);
+            // The last byte is ModRM.
+            let fixed = form.len() - usize::from(wanted && r.one_in(2));
+            b[..fixed].copy_from_slice(&form[..fixed]);
             return b;
         }
         let mut n = 0;
@@ -132,7 +146,7 @@ impl Generator {
                 i = d.decode();
             }
             if let Some(f) = &self.filter
-                && !format!("{:?}", i.code()).to_lowercase().contains(f.as_str())
+                && !named(i.code(), f)
             {
                 continue;
             }
