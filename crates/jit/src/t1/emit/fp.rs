@@ -169,7 +169,7 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
                 }
                 r
             }
-            (FUn::ToInt32, ..) => return self.to_int32(f, p, a),
+            (FUn::ToInt32, ..) => return self.emit_to_int32(f, p, a),
             (FUn::Convert, _, Part::Low) => {
                 let x = self.scalar_of(f.other(), a);
                 if f == Float::D {
@@ -205,7 +205,7 @@ impl<C: Cpu> ClifEmitter<'_, '_, C> {
     }
 
     /// CVTTPS2DQ, CVTTPD2DQ.
-    fn to_int32(&mut self, f: Float, p: Part, v: Value) -> Value {
+    fn emit_to_int32(&mut self, f: Float, p: Part, v: Value) -> Value {
         let v = match p {
             Part::All => v,
             Part::Low => {

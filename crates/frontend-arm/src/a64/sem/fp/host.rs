@@ -128,7 +128,7 @@ impl<F: Elem, O: FpOp, const SHAPE: u8> HostCall<F, O, SHAPE> {
 
     /// SCVTF, UCVTF: the numbers, and whether they are right, which is not to be asked where `None`.
     #[inline(always)]
-    fn from_int<E: Emit<Cpu = ArmCpu>>(e: &mut E, v: E::Vec, signed: bool) -> (Option<E::Bool>, E::Vec) {
+    fn of_int<E: Emit<Cpu = ArmCpu>>(e: &mut E, v: E::Vec, signed: bool) -> (Option<E::Bool>, E::Vec) {
         let (f, lane) = (F::FLOAT, F::FLOAT.lane());
         if f == Float::S {
             if signed {
@@ -203,7 +203,7 @@ impl<F: Elem, O: FpOp, const SHAPE: u8> Sem<ArmCpu> for HostCall<F, O, SHAPE> {
                 return Ok(());
             }
             OnHost::FromInt(signed) => {
-                let (ok, r) = Self::from_int(e, a, signed);
+                let (ok, r) = Self::of_int(e, a, signed);
                 let r = Self::lower(e, r);
                 let Some(ok) = ok else {
                     e.set_vreg(p.d() as u8, r);
@@ -360,7 +360,7 @@ fn rounds(p: Operands) -> bool {
 }
 
 /// Whether the host computes `O` on such operands.
-fn on_host<F: Elem, O: FpOp, const SHAPE: u8>(p: Operands) -> bool {
+fn on_host<O: FpOp, const SHAPE: u8>(p: Operands) -> bool {
     match O::HOST {
         OnHost::No => false,
         // Above two elements there would be zero by zero.
@@ -380,7 +380,7 @@ pub fn visit<V: Visitor<ArmCpu>, F: Elem, O: FpOp, const SHAPE: u8>(
     mode: Mode,
     v: V,
 ) -> V::Out {
-    if O::HOST != OnHost::No && mode.fp_host() && on_host::<F, O, SHAPE>(p) {
+    if O::HOST != OnHost::No && mode.fp_host() && on_host::<O, SHAPE>(p) {
         return v.visit(HostCall::<F, O, SHAPE> { helper, operands: p.0, op: std::marker::PhantomData });
     }
     v.visit(FpCall::new(helper, p))
