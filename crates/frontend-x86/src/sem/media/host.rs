@@ -14,7 +14,7 @@ use crate::decode::Insn;
 use crate::operand::{Gpr, Mem, w};
 use crate::sem::Decoded;
 
-const fn float(double: bool) -> Float {
+pub(super) const fn float(double: bool) -> Float {
     if double { Float::D } else { Float::S }
 }
 
@@ -364,6 +364,8 @@ macro_rules! flags {
         }
     };
 }
+
+pub(super) use flags;
 
 /// Picks the `Sem` of CVTSD2SI and its kin.
 fn to_ints<V: Visitor<X86Cpu>, const D: bool, const W: bool, const NEAREST: bool>(

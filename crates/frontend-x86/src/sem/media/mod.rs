@@ -560,6 +560,10 @@ pub fn decode<V: Visitor<X86Cpu>>(x: &Insn<'_>, v: V) -> Decoded<V> {
         Ok(out) => return Ok(out),
         Err(v) => v,
     };
+    let v = match fma::decode(x, op, v) {
+        Ok(out) => return Ok(out),
+        Err(v) => v,
+    };
     Ok(row(x, op, v))
 }
 
