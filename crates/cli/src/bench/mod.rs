@@ -48,11 +48,11 @@ pub fn bench(args: &BenchArgs) -> Result<u8> {
     if !packages.missing.is_empty() {
         chosen.retain(|w| w.kind.packages().is_empty());
     }
-    let files = Files::write(&ready.kernel, &busybox, program, &packages.files)?;
-
     let stop = Arc::new(AtomicBool::new(false));
     let flag = stop.clone();
     let signals = signals::Watch::start(move || flag.store(true, Ordering::Release))?;
+    let files = Files::write(&ready.kernel, &busybox, program, &packages.files)?;
+
     let mut table = Table::new(Setting::new(guest, args, &ready.versions, &packages.versions), &chosen);
     for reason in &packages.missing {
         table.note(reason.clone());
@@ -65,6 +65,8 @@ pub fn bench(args: &BenchArgs) -> Result<u8> {
     for text in reports.written() {
         note(&text);
     }
+    // A signal ends the process here.
+    drop(files);
     signals.obey();
     finished.context("measure")?;
     Ok(if table.wrong() { FAILURE } else { SUCCESS })

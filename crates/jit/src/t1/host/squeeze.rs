@@ -1,6 +1,6 @@
 //! Takes bytes that are never executed out of machine code for x86-64.
 //!
-//! Where a frame was, [`super::strip`] leaves some thirty bytes behind each jump. They would fill a third of the cache
+//! Where a frame was, `strip` leaves some thirty bytes behind each jump. They would fill a third of the cache
 //! lines of short regions.
 
 use std::ops::Range;

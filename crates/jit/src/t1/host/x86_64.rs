@@ -106,10 +106,10 @@ pub fn link_stub(pc: u64, name: u64) -> Vec<u8> {
     b
 }
 
-/// Bytes in front of a region's function: [`front`] and [`check`].
+/// Bytes in front of a region's function, which [`front`] makes.
 pub const LEAD: usize = 32;
 
-/// Bytes in front of a function where regions on other pages jump to: those of [`check`].
+/// Of these, the bytes from where regions on other pages jump to: a check.
 pub const CHECKED: usize = 17;
 
 /// How far in front of a function the four bytes are that [`stamp`] makes. Those it begins with match no number.
