@@ -171,7 +171,7 @@ fn ctrl_c_loses_nothing() {
     let stage = Stage::new(&slow, GOOD);
     let mut c = stage.command(&["--only", "core,list,boot"]);
     let tmp = stage.path("tmp");
-    std::fs::create_dir(&tmp).unwrap();
+    fs::create_dir(&tmp).unwrap();
     let mut child = c.env("TMPDIR", &tmp).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
     assert!(said.any(|l| l.unwrap().contains("run 1 of 5")));
@@ -188,7 +188,7 @@ fn ctrl_c_loses_nothing() {
     }
     assert!(stage.read("out.json").contains("\"samples\": [50]"), "{}", stage.read("out.json"));
     assert!(stage.read("out.md").contains("stopped by the user in run 1 of 5"));
-    assert_eq!(std::fs::read_dir(&tmp).unwrap().count(), 0, "what it had written for itself is gone");
+    assert_eq!(fs::read_dir(&tmp).unwrap().count(), 0, "what it had written for itself is gone");
 }
 
 #[test]
